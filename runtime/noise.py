@@ -1,0 +1,188 @@
+"""A noise distribution at one scale and dimension: its radius functions and its sampler.
+
+`Noise` binds a generated family to numbers, so that the rest of the runtime never sees family parameters.
+Radii come from `generated` as they are: float64 and rounded down.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+
+from generated import registry
+
+
+def adversary_name(adversary: str | float) -> str:
+    """Name of an adversary norm: "1", "2" or "inf", from 1, 2, math.inf or those names.
+
+    Raises:
+        ValueError: for any other norm.
+    """
+    names = {"1": "1", "2": "2", "inf": "inf", "1.0": "1", "2.0": "2"}
+    name = names.get(str(adversary))
+    if name is None:
+        raise ValueError(f"adversary must be 1, 2 or inf, got {adversary!r}")
+    return name
+
+
+def _positive(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ValueError(f"{name} must be a number, got {value!r}")
+    number = float(value)
+    if not (math.isfinite(number) and number > 0.0):
+        raise ValueError(f"{name} must be positive and finite, got {value!r}")
+    return number
+
+
+class Noise:
+    """Additive noise on `dim` coordinates, of one family, at one scale.
+
+    Args:
+        family: name of a generated family, e.g. "uniform".
+        dim: number of coordinates of an input (C·H·W), at least 1.
+        sigma: standard deviation per coordinate, in input units; give either this or `scale`.
+        scale: the family's own scale λ (noise = λ·Z), in input units.
+        **params: family parameters by name; missing ones take the family's defaults.
+
+    Raises:
+        ValueError: unknown family or parameter, parameter outside its domain, dim < 1, sigma or scale not
+            positive, both or neither given.
+    """
+
+    def __init__(
+        self, family: str, dim: int, sigma: float | None = None, scale: float | None = None, **params: float
+    ) -> None:
+        module = registry.load(family)
+        if isinstance(dim, bool) or not isinstance(dim, Integral) or dim < 1:
+            raise ValueError(f"dim must be an integer of at least 1, got {dim!r}")
+        if (sigma is None) == (scale is None):
+            got = "neither" if sigma is None else "both"
+            raise ValueError(f"exactly one of sigma and scale is required, got {got}")
+        defaults: dict[str, float] = dict(module.PARAMETERS)
+        for key, value in params.items():
+            if key not in defaults:
+                known = ", ".join(defaults) or "none"
+                raise ValueError(f"family {family!r} has no parameter {key!r}; its parameters: {known}")
+            if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(float(value)):
+                raise ValueError(f"parameter {key} of {family!r} must be a finite number, got {value!r}")
+            defaults[key] = float(value)
+        self._module: Any = module
+        self.family = family
+        self.dim = int(dim)
+        self.params: Mapping[str, float] = MappingProxyType(defaults)
+        module.check(dim=self.dim, **defaults)
+        if sigma is not None:
+            self.sigma = _positive("sigma", sigma)
+            self.scale = float(module.scale_of_sigma(self.sigma, dim=self.dim, **defaults))
+        else:
+            self.scale = _positive("scale", scale)
+            self.sigma = float(module.sigma_of_scale(self.scale, dim=self.dim, **defaults))
+        if not (0.0 < self.scale < math.inf and 0.0 < self.sigma < math.inf):
+            raise ValueError(
+                f"noise {family!r} with dim = {dim}, sigma = {sigma}, scale = {scale} leaves the range of floats "
+                f"(sigma {self.sigma}, scale {self.scale}); choose another sigma or scale"
+            )
+
+    def __repr__(self) -> str:
+        params = "".join(f", {key}={value:g}" for key, value in self.params.items())
+        return f"Noise({self.family!r}, dim={self.dim}, sigma={self.sigma:g}{params})"
+
+    @property
+    def adversaries(self) -> tuple[str, ...]:
+        """Adversary norms ("1", "2", "inf") against which this noise has a sound radius."""
+        return tuple(name for name in self._module.ADVERSARIES if self._supports(name))
+
+    def _supports(self, name: str) -> bool:
+        try:
+            self._module.method(adversary=name, dim=self.dim, **self.params)
+        except ValueError:
+            return False
+        return True
+
+    def _supported(self, adversary: str | float) -> str:
+        name = adversary_name(adversary)
+        if name not in self.adversaries:
+            known = ", ".join(self.adversaries) or "none"
+            raise ValueError(
+                f"noise {self.family!r} has no radius against adversary {name}; supported: {known}"
+            )
+        return name
+
+    def method(self, adversary: str | float = 1) -> str:
+        """How the radius against `adversary` is obtained, e.g. "differential, tight".
+
+        Raises:
+            ValueError: for an unsupported adversary; the message names the supported ones.
+        """
+        return str(self._module.method(adversary=self._supported(adversary), dim=self.dim, **self.params))
+
+    def radius(self, rho: Any, adversary: str | float = 1) -> Any:
+        """Certified radius for top-class probability `rho`, never above the method's exact radius.
+
+        Args:
+            rho: lower confidence bound(s) of the top-class probability, in [0, 1]: a float64 tensor on any
+                device, a float64 NumPy array, or a float.
+            adversary: norm of the adversary: 1, 2 or inf.
+
+        Returns:
+            Radius in input units, of the kind, shape and device of `rho`; 0 for rho ≤ 1/2, inf only where the
+            radius is infinite. Tensors are differentiable.
+
+        Raises:
+            ValueError: rho is NaN, outside [0, 1] or not float64; the adversary is not supported.
+        """
+        name = self._supported(adversary)
+        scalar = not isinstance(rho, torch.Tensor | np.ndarray)
+        values = np.array([float(rho)], dtype=np.float64) if scalar else rho
+        radii = self._module.radius(values, adversary=name, dim=self.dim, scale=self.scale, **self.params)
+        return float(radii[0]) if scalar else radii
+
+    def sample(
+        self, shape: Sequence[int], generator: torch.Generator, dtype: torch.dtype = torch.float32
+    ) -> torch.Tensor:
+        """Independent draws of the noise alone.
+
+        Args:
+            shape: (n, *event) with prod(event) equal to dim.
+            generator: source of randomness; the draws lie on its device.
+            dtype: torch.float32 or torch.float64.
+
+        Returns:
+            Tensor of that shape, in input units.
+
+        Raises:
+            ValueError: the event shape does not hold dim coordinates.
+        """
+        size = tuple(int(length) for length in shape)
+        if len(size) < 2 or min(size) < 1 or math.prod(size[1:]) != self.dim:
+            raise ValueError(
+                f"sample needs a shape (n, *event) with {self.dim} coordinates an event, got {size}"
+            )
+        drawn: torch.Tensor = self._module.sample(
+            size, dim=self.dim, scale=self.scale, generator=generator, dtype=dtype, **self.params
+        )
+        return drawn
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What is needed to build this noise again, as JSON-ready values: family, dim, sigma, scale, params."""
+        return {
+            "family": self.family,
+            "dim": self.dim,
+            "sigma": self.sigma,
+            "scale": self.scale,
+            "params": dict(self.params),
+        }
+
+    @classmethod
+    def from_spec(cls, spec: Mapping[str, Any]) -> Noise:
+        """The noise that `spec` describes; the stored scale decides, so radii come back bit for bit."""
+        noise = cls(spec["family"], spec["dim"], scale=spec["scale"], **spec["params"])
+        noise.sigma = float(spec["sigma"])
+        return noise
