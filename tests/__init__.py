@@ -1,0 +1,1 @@
+"""Tests of the product, in folders that mirror its packages."""

@@ -1,0 +1,1 @@
+"""Tests of the generated radius functions and samplers."""

@@ -1,0 +1,1 @@
+"""Radii against an independent Neyman–Pearson oracle."""
