@@ -1,9 +1,9 @@
-"""From votes to a certificate: the class, its confidence bound, and radii for every norm. No I/O, no sampling.
+"""From votes to a certificate: the class, its confidence bound, radii for every norm. No I/O, no sampling.
 
 Guarantee: if the selection votes are independent of the estimation votes, then with probability at least
-1 - alpha over the votes, either the classifier abstains or the smoothed classifier gives `prediction` at every
-point closer than the radius. The guarantee holds for each input and for all norms at once, because all radii
-are read off one bound.
+1 - alpha over the votes, either the classifier abstains or the smoothed classifier gives `prediction` at
+every point closer than the radius. The guarantee holds for each input and for all norms at once, because
+all radii are read off one bound.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def selected_class(selection: Votes) -> int:
 
 
 def decide(selection: Votes, estimation: Votes, alpha: float) -> tuple[int, float]:
-    """Prediction and p_lower: the class from `selection`, its Clopper–Pearson bound from `estimation` alone."""
+    """Prediction and p_lower: the class from `selection`, its lower bound from `estimation` alone."""
     chosen = selected_class(selection)
     p_lower = lower_bound(estimation.counts[chosen], estimation.n, alpha)
     return (chosen if p_lower > 0.5 else ABSTAIN), p_lower

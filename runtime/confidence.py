@@ -1,8 +1,9 @@
 """Confidence bounds for vote counts: one-sided Clopper–Pearson, rounded down.
 
-The exact lower bound p* at confidence 1-α for k successes in n trials solves P(Bin(n, p*) ≥ k) = α, and the tail
-increases with p. Library quantiles land on either side of p*. Here a quantile is only a proposal: a value p is
-returned once an independent evaluation of the tail, rounded up, shows P(Bin(n, p) ≥ k) ≤ α, hence p ≤ p*.
+The exact lower bound p* at confidence 1-α for k successes in n trials solves P(Bin(n, p*) ≥ k) = α, and the
+tail increases with p. Library quantiles land on either side of p*. Here a quantile is only a proposal: a
+value p is returned once an independent evaluation of the tail, rounded up, shows P(Bin(n, p) ≥ k) ≤ α,
+hence p ≤ p*.
 
 Source: Clopper and Pearson, Biometrika 26 (1934). Tail: saddle-point form of the binomial probability
 (Loader, 2000) for the first term, then the series of term ratios with a geometric bound on its remainder.
@@ -109,8 +110,8 @@ def lower_bound(successes: int, n: int, alpha: float) -> float:
     """One-sided Clopper–Pearson lower bound at confidence 1 - alpha, never above the exact one.
 
     Args:
-        successes: number of votes for the class, 0 ≤ successes ≤ n; fixed before the class was chosen, or chosen
-            on other votes.
+        successes: number of votes for the class, 0 ≤ successes ≤ n; fixed before the class was chosen, or
+            chosen on other votes.
         n: number of votes, at least 1.
         alpha: failure probability, in (0, 1).
 

@@ -73,9 +73,11 @@ class Noise:
                 raise ValueError(f"parameter {key} of {family!r} must be a finite number, got {value!r}")
             defaults[key] = float(value)
         self._module: Any = module
-        self.family = family
-        self.dim = int(dim)
+        self.family: str = family
+        self.dim: int = int(dim)
         self.params: Mapping[str, float] = MappingProxyType(defaults)
+        self.sigma: float
+        self.scale: float
         module.check(dim=self.dim, **defaults)
         if sigma is not None:
             self.sigma = _positive("sigma", sigma)
@@ -85,8 +87,8 @@ class Noise:
             self.sigma = float(module.sigma_of_scale(self.scale, dim=self.dim, **defaults))
         if not (0.0 < self.scale < math.inf and 0.0 < self.sigma < math.inf):
             raise ValueError(
-                f"noise {family!r} with dim = {dim}, sigma = {sigma}, scale = {scale} leaves the range of floats "
-                f"(sigma {self.sigma}, scale {self.scale}); choose another sigma or scale"
+                f"noise {family!r} with dim = {dim}, sigma = {sigma}, scale = {scale} leaves the range of "
+                f"floats (sigma {self.sigma}, scale {self.scale}); choose another sigma or scale"
             )
 
     def __repr__(self) -> str:
@@ -171,7 +173,7 @@ class Noise:
 
     @property
     def spec(self) -> dict[str, Any]:
-        """What is needed to build this noise again, as JSON-ready values: family, dim, sigma, scale, params."""
+        """What builds this noise again, as JSON-ready values: family, dim, sigma, scale, params."""
         return {
             "family": self.family,
             "dim": self.dim,

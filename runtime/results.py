@@ -28,7 +28,8 @@ class InputResult:
         index: position of the input in its dataset, from 0.
         label: true class, 0 … num_classes-1.
         prediction: class chosen by the selection votes, or -1 when the classifier abstains.
-        p_lower: lower confidence bound of the probability of `prediction` (of the selected class when abstaining).
+        p_lower: lower confidence bound of the probability of `prediction` (of the selected class when
+            abstaining).
         radii: certified radius by adversary norm ("1", "2", "inf"), in input units; 0.0 when abstaining,
             inf only where the radius is infinite.
         counts: estimation votes per class, int.
@@ -155,7 +156,7 @@ class RunResult:
             )
             _require(
                 len(result.counts) == self.num_classes,
-                f"{where}: input {result.index} has {len(result.counts)} counts for {self.num_classes} classes",
+                f"{where}: input {result.index} has {len(result.counts)} counts, not {self.num_classes}",
             )
         object.__setattr__(self, "params", MappingProxyType(dict(self.params)))
         object.__setattr__(self, "methods", MappingProxyType(dict(self.methods)))

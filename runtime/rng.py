@@ -1,9 +1,9 @@
-"""The identity of randomness: which noise a vote sees depends on what the vote is, never on when it is counted.
+"""The identity of randomness: a vote's noise depends on what the vote is, never on when it is counted.
 
-Noise is drawn in blocks of `BLOCK` votes. Each block has a generator of its own, seeded by a digest of the run's
-seed, the input's index, the purpose and the block's number. Batch size, order, interruption and resumption
-therefore cannot change a single draw. Streams differ between device types (CPU and CUDA generators are different
-algorithms), so the device type belongs to a run's configuration.
+Noise is drawn in blocks of `BLOCK` votes. Each block has a generator of its own, seeded by a digest of the
+run's seed, the input's index, the purpose and the block's number. Batch size, order, interruption and
+resumption therefore cannot change a single draw. Streams differ between device types (CPU and CUDA
+generators are different algorithms), so the device type belongs to a run's configuration.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Votes: how often a classifier names each class under noise.
 
-Noise is drawn in blocks of 64 votes (see `runtime.rng`), blocks are gathered into batches, and only the counts
-leave the device. On the CPU the network runs on one whole block at a time: matrix kernels may round the last bit
-of a logit differently for another batch shape, so a fixed shape is what makes counts independent of the batch
-size, bit for bit. On accelerators the network runs on whole batches for speed; there the noise is still
-identical for every batch size, while near-ties of logits may fall differently.
+Noise is drawn in blocks of 64 votes (see `runtime.rng`), blocks are gathered into batches, and only the
+counts leave the device. On the CPU the network runs on one whole block at a time: matrix kernels may round
+the last bit of a logit differently for another batch shape, so a fixed shape is what makes counts
+independent of the batch size, bit for bit. On accelerators the network runs on whole batches for speed;
+there the noise is still identical for every batch size, while near-ties of logits may fall differently.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def check_input(x: torch.Tensor, dim: int) -> None:
         x: one input, any shape with `dim` coordinates, float32 or float64, in the units of sigma ([0, 1]).
 
     Raises:
-        ValueError: wrong type, dtype or size; NaN or infinite entries; values that suggest the range [0, 255].
+        ValueError: wrong type, dtype or size; NaN or infinite entries; a range that suggests [0, 255].
     """
     if not isinstance(x, torch.Tensor) or x.dtype not in (torch.float32, torch.float64):
         got = x.dtype if isinstance(x, torch.Tensor) else type(x).__name__
@@ -64,8 +64,8 @@ def check_input(x: torch.Tensor, dim: int) -> None:
         raise ValueError("an input has NaN or infinite entries; certify finite inputs only")
     if float(x.max()) > 2.0:
         raise ValueError(
-            f"an input reaches {float(x.max()):g}, which suggests the range [0, 255]; sigma is in input units: "
-            "divide by 255 and keep normalisation inside the model"
+            f"an input reaches {float(x.max()):g}, which suggests the range [0, 255]; sigma is in input "
+            "units: divide by 255 and keep normalisation inside the model"
         )
 
 
@@ -98,8 +98,8 @@ def _winners(model: Model, batch: torch.Tensor, num_classes: int) -> torch.Tenso
     if not isinstance(logits, torch.Tensor) or logits.shape != (len(batch), num_classes):
         got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise ValueError(
-            f"the model must return logits of shape ({len(batch)}, {num_classes}) for num_classes = {num_classes}, "
-            f"got {got}; set num_classes to the model's number of classes"
+            f"the model must return logits of shape ({len(batch)}, {num_classes}), got {got}; "
+            "set num_classes to the model's number of classes"
         )
     failed = ~torch.isfinite(logits).all(dim=1)
     return torch.where(failed, num_classes, logits.argmax(dim=1))

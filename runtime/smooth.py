@@ -58,9 +58,10 @@ class SmoothedClassifier:
     ) -> Certificate | list[Certificate]:
         """Certifies one input or a batch of inputs.
 
-        Guarantee, for each input: with probability at least 1 - alpha, the certificate abstains or the smoothed
-        classifier is constant on the open ball of `radius` around the input. Votes are drawn once; the radii of
-        all norms come from the same counts.
+        Guarantee, for each input: with probability at least 1 - alpha, the certificate abstains or the
+            smoothed
+        classifier is constant on the open ball of `radius` around the input. Votes are drawn once; the
+        radii of all norms come from the same counts.
 
         Args:
             x: [C, H, W], or [B, C, H, W] for a batch; float32 or float64, in the units of sigma ([0, 1]).
@@ -76,8 +77,8 @@ class SmoothedClassifier:
             A Certificate for one input, a list of them for a batch.
 
         Raises:
-            ValueError: bad input, vote numbers with which every input abstains, an unsupported norm, or logits
-                of another width than num_classes.
+            ValueError: bad input, vote numbers with which every input abstains, an unsupported norm, or
+                logits of another width than num_classes.
         """
         check_budget(n0, n, alpha)
         name = adversary_name(adversary)

@@ -1,0 +1,37 @@
+"""Files that are either whole or absent: written beside their place, flushed to disk, then moved into it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+
+def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Writes `path` by `write(stream)` so that no reader ever sees a part of it, even after a power cut.
+
+    Args:
+        path: target; its folder must exist. An existing file is replaced.
+        write: receives a binary stream open for writing.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; the target is then as it was.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            write(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
