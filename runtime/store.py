@@ -240,7 +240,7 @@ def _row(position: int, plan: RunPlan) -> tuple[Any, ...]:
         position,
         plan.group,
         noise.family,
-        canonical(noise.params | {}),
+        canonical(dict(noise.params)),
         noise.sigma,
         noise.scale,
         noise.dim,

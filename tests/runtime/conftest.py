@@ -1,0 +1,49 @@
+"""Tiny models and jobs that the runtime's tests share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from runtime.models import build_model
+
+ROOT = Path(__file__).resolve().parents[2]
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def model() -> torch.nn.Module:
+    return build_model("cnn", (1, 8, 8), 10, seed=3)
+
+
+@pytest.fixture
+def image() -> torch.Tensor:
+    return torch.rand((1, 8, 8), generator=torch.Generator().manual_seed(5))
+
+
+def environment() -> dict[str, str]:
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    """Runs `python -m runtime …` in the test's own folder."""
+
+    def run(*arguments: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "runtime", *arguments],
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    return run
