@@ -1,0 +1,72 @@
+"""What a stage hands on: a radius for one norm, how it is evaluated, and every step that led there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import sympy as sp
+
+from derive.formula import dim, fail, gap, rho
+from derive.geometry import Reduction
+from derive.law import GammaRadialLaw
+
+HALF = sp.Rational(1, 2)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a derivation: a title, a sentence, and formulas as (left side, right side)."""
+
+    title: str
+    text: str
+    formulas: tuple[tuple[str, sp.Expr], ...] = ()
+
+
+@dataclass(frozen=True)
+class Closed:
+    """R at scale 1 as a formula in gap, fail, rho, d and the parameters."""
+
+    radius: sp.Expr
+
+    def __post_init__(self) -> None:
+        start = self.radius.subs({gap: 0, fail: HALF, rho: HALF})
+        if start != 0 and sp.simplify(start.subs(dim, 4)) != 0:  # min(1, d) and the like need a number
+            raise ValueError(f"internal check failed: the radius at rho = 1/2 is {start}, not 0")
+
+
+@dataclass(frozen=True)
+class Cone:
+    """R as the curve of the greedy sets {A = 1, psi' ≥ c}: P(A = 1) = weight, r by `law`, psi' = Σ terms."""
+
+    weight: sp.Expr
+    law: GammaRadialLaw
+    terms: tuple[tuple[sp.Expr, sp.Expr], ...]
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """R as the piecewise linear curve of the score slope·(2 Bin(d, 1/2) - d)."""
+
+    slope: sp.Expr
+
+
+Evaluation = Closed | Cone | Lattice
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """A sound radius function of one density against one norm, at scale 1."""
+
+    adversary: str
+    method: str  # "differential" or "level set"
+    tight: bool
+    evaluation: Evaluation
+    reduction: Reduction
+    steps: tuple[Step, ...]
+    conditions: tuple[tuple[sp.Expr, sp.Expr | None], ...] = ()  # (must be positive, only where this is not 0)
+    special: tuple[tuple[Mapping[sp.Symbol, sp.Rational], Closed], ...] = field(default=())
+
+    @property
+    def label(self) -> str:
+        return f"{self.method}, tight" if self.tight else self.method

@@ -1,0 +1,320 @@
+"""Writes a generated module: header with provenance, domain checks, radius functions, growth, sigma, sampler."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sympy as sp
+
+from derive.derivation import Closed, Cone, Derivation, Lattice
+from derive.engine import Family
+from derive.formula import NormalQuantile, fail, gap, in_rho, p, rho
+from derive.printer import code
+from derive.sampler import sampler_lines, sampler_text
+
+TITLES = {"product": "r = |x_i|, iid coordinates", "l1": "r = ‖x‖₁", "l2": "r = ‖x‖₂", "linf": "r = ‖x‖∞"}
+
+
+def module_text(family: Family, verified: Sequence[str]) -> str:
+    """The source of generated/<name>.py; `verified` are the header's lines on what was checked and how."""
+    parts = [_check(family), _method()]
+    for adversary, derivation in family.native.items():
+        parts.append(_native(family, adversary, derivation))
+    parts.append(_dispatch(family))
+    for adversary, derivation in family.native.items():
+        if derivation.method == "differential":
+            parts.append(_growth(family, adversary, derivation))
+    parts += [_sigma(family), _sampler(family)]
+    body = "\n\n\n".join(parts) + "\n"
+    imports = ["import math\n"] if "math." in body else []
+    imports += ["import numpy as np"] if "np." in body else []
+    imports += ["import torch\n", "from generated import special\n"]
+    return "\n".join([_header(family, verified), *imports, _constants(family)]) + "\n\n\n" + body
+
+
+def _names(family: Family) -> list[str]:
+    return [q.name for q in family.spec.parameters]
+
+
+def _signature(family: Family) -> str:
+    return "".join(f", {q.name}: float = {float(q.default)!r}" for q in family.spec.parameters)
+
+
+def _pass(family: Family) -> str:
+    return "".join(f", {name}={name}" for name in _names(family))
+
+
+def _header(family: Family, verified: Sequence[str]) -> str:
+    spec = family.spec
+    domain = ["dim ≥ 1", *(q.domain for q in spec.parameters if q.domain)]
+    domain += [f"{c} > 0" + ("" if g is None else f" where {g} ≠ 0") for c, g in family.conditions]
+    radii = [
+        f"    {'l' + a:5} R = {_one_line(d)}   [{d.label}]" for a, d in family.native.items()
+    ]
+    radii += [f"    {'l' + a:5} {family.method(a)}" for a in family.adversaries if family.routes[a]]
+    lines = [
+        f'"""{spec.name}: noise with density q(x) ∝ {spec.density}, {TITLES[spec.geometry]}, at scale 1.',
+        "",
+        "Generated; do not edit. Made by:",
+        f"    {spec.command}",
+        f"Spec hash: {spec.hash}",
+        *([f"Reference: {spec.reference}"] if spec.reference else []),
+        "",
+        f"Support: {spec.support or 'all r > 0'}",
+        f"Law of the radius: {family.law}.",
+        f"Variance of a coordinate: {family.variance}",
+        f"Domain: {'; '.join(domain)}",
+        "Assumptions: none. The density is even because it is a function of r; it is integrable because the law above is one.",
+        f"Sampler: {sampler_text(family)}.",
+        "",
+        "Radii at scale 1, for rho > 1/2 (0 below):",
+        *radii,
+        "",
+        "Verified when this file was written:",
+        *(f"    {line}" for line in verified),
+        '"""',
+        "",
+        "from __future__ import annotations",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _one_line(derivation: Derivation) -> str:
+    match derivation.evaluation:
+        case Closed(radius):
+            return str(sp.sstr(in_rho(radius)))
+        case Cone(weight, _, _):
+            cases = [f"{sp.sstr(in_rho(c.radius))} for {_values(v)}" for v, c in derivation.special]
+            curve = f"integral of dp/Phi(p) from 1 - rho to 1/2, Phi of the cone of mass {weight}"
+            return "; ".join([curve, *cases])
+        case Lattice(slope):
+            return f"integral of dp/Phi(p) from 1 - rho to 1/2, Phi piecewise linear with slopes {slope}*(2*m - d)"
+
+
+def _values(values: object) -> str:
+    return ", ".join(f"{s} = {v}" for s, v in sorted(values.items(), key=str))  # type: ignore[attr-defined]
+
+
+def _constants(family: Family) -> str:
+    spec = family.spec
+    methods = {a: family.method(a) for a in family.adversaries}
+    lines = [
+        f"NAME = {spec.name!r}",
+        f"GEOMETRY = {spec.geometry!r}",
+        f"DENSITY = {spec.density!r}",
+        f"REFERENCE = {spec.reference!r}",
+        f"SPEC_HASH = {spec.hash!r}",
+        f"PARAMETERS: dict[str, float] = {({q.name: float(q.default) for q in spec.parameters})!r}",
+        f"PARAMETER_DOMAINS: dict[str, str] = {({q.name: q.domain for q in spec.parameters})!r}",
+        f"ADVERSARIES = {family.adversaries!r}",
+        "METHODS = {",
+        *(f"    {a!r}: {m!r}," for a, m in methods.items()),
+        "}",
+    ]
+    return "\n".join(lines).replace("'", '"')
+
+
+def _check(family: Family) -> str:
+    lines = [
+        f"def check(*, dim: int{_signature(family)}) -> None:",
+        '    """ValueError unless the dimension and the parameters are inside the law\'s domain."""',
+        "    special.dimension(dim)",
+    ]
+    for q in family.spec.parameters:
+        holds = " and ".join(f"x {c[len(q.name) :].rstrip('0123456789.-/')} {_bound(c)}" for c in q.conditions) or "True"
+        lines.append(f'    special.number("{q.name}", {q.name}, lambda x: {holds}, "a number with {q.domain or "any value"}")')
+    for condition, guard in family.conditions:
+        shown = f"{family.spec.name} needs {_plain(condition)} > 0" + (f" where {guard} is not 0" if guard is not None else "")
+        values = ", ".join(f"{n} = {{{n}!r}}" for n in ["dim", *_names(family)] if n == "dim" or n in _plain(condition))
+        test = f"{code(condition)} > 0.0" if guard is None else f"{code(guard)} == 0.0 or {code(condition)} > 0.0"
+        lines.append(f'    special.require({test}, f"{shown}, not {values}")')
+    return "\n".join(lines)
+
+
+def _plain(condition: sp.Expr) -> str:
+    return str(sp.sstr(sp.factor(sp.together(condition)))).replace("d", "dim") if condition.free_symbols else str(condition)
+
+
+def _bound(condition: str) -> str:
+    number = condition.lstrip("abcdefghijklmnopqrstuvwxyz_0123456789").lstrip("<>=")
+    return repr(float(sp.Rational(number)))
+
+
+def _method() -> str:
+    return "\n".join(
+        [
+            "def method(*, adversary: object, dim: int, **parameters: float) -> str:",
+            '    """How the radius against this norm comes about; ValueError for a norm without one."""',
+            "    check(dim=dim, **parameters)",
+            "    name = special.norm_name(adversary)",
+            '    special.require(name in METHODS, f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))',
+            "    return METHODS[name]",
+        ]
+    )
+
+
+def _native(family: Family, adversary: str, derivation: Derivation) -> str:
+    lines = [
+        f"def radius_l{adversary}(rho: special.Array, *, dim: int, scale: float = 1.0{_signature(family)}) -> special.Array:",
+        f'    """Certified l{adversary} radius at confidence rho: {derivation.label}. Never above the true radius of the method.',
+        "",
+        "    rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.",
+        '    """',
+        f"    check(dim=dim{_pass(family)})",
+        "    xp, rho, above = special.prepare(rho)",
+    ]
+    for values, closed in derivation.special:
+        test = " and ".join(f"{s} == {float(v)!r}" for s, v in sorted(values.items(), key=str))
+        lines += [f"    if {test}:", *_closed_lines(closed, "        "), "        return special.finish(xp, above, value, scale)"]
+    match derivation.evaluation:
+        case Closed():
+            lines += _closed_lines(derivation.evaluation, "    ")
+        case _:
+            lines.append(f"    value = _curve_l{adversary}(dim{''.join(', ' + n for n in _names(family))})(xp, rho)")
+    lines.append("    return special.finish(xp, above, value, scale)")
+    if isinstance(derivation.evaluation, Closed):
+        return "\n".join(lines)
+    return _curve(family, adversary, derivation) + "\n\n\n" + "\n".join(lines)
+
+
+def _closed_lines(closed: Closed, indent: str) -> list[str]:
+    used = closed.radius.free_symbols
+    lines = [f"{indent}gap = rho - 0.5"] if gap in used else []
+    lines += [f"{indent}fail = 1.0 - rho"] if fail in used else []
+    return [*lines, f"{indent}value = {code(closed.radius)}"]
+
+
+def _curve(family: Family, adversary: str, derivation: Derivation) -> str:
+    arguments = "".join(f", {n}: float" for n in _names(family))
+    lines = [f"def _curve_l{adversary}(dim: int{arguments}) -> special.RadiusCurve:"]
+    match derivation.evaluation:
+        case Cone(weight, law, terms):
+            lines += [
+                f'    """{{A = 1, psi\' ≥ c}} with P(A = 1) = {weight}; {law}."""',
+                f"    law = special.GammaLaw({code(law.shape)}, {code(law.rate)}, {code(law.power)})",
+                f"    score = ({', '.join(f'({code(c)}, {code(q)})' for c, q in terms)},)",
+                f"    return special.cone_curve(special.GreedySet({code(weight)}, law, score))",
+            ]
+        case Lattice(slope):
+            lines += [
+                '    """The score takes the values slope · (2 i - dim), i ~ Bin(dim, 1/2)."""',
+                f"    return special.binomial_curve(dim, {code(slope)})",
+            ]
+    return "\n".join(lines)
+
+
+def _dispatch(family: Family) -> str:
+    names = ", ".join(f"l{a}" for a in family.adversaries)
+    lines = [
+        f"def radius(rho: special.Array, *, adversary: object, dim: int, scale: float = 1.0{_signature(family)}) -> special.Array:",
+        f'    """The best certified radius known here against {names}; the source of each is in METHODS.',
+        "",
+        "    rho: float64 array or tensor of lower bounds on the top class's probability; same kind, shape and device back.",
+        "    adversary: 1, 2 or inf. scale: length unit of the noise. ValueError for anything outside its domain.",
+        '    """',
+        f"    method(adversary=adversary, dim=dim{_pass(family)})",
+        "    name = special.norm_name(adversary)",
+    ]
+    for a in family.adversaries:
+        calls = [(a, sp.Integer(1))] if a in family.native else []
+        calls += list(family.routes[a])
+        texts = []
+        for b, factor in calls:
+            scaled = "scale" if factor == 1 else f"scale * {code(factor)}" if code(factor)[0] != "1" else f"scale {code(factor)[4:]}"
+            texts.append(f"radius_l{b}(rho, dim=dim, scale={scaled}{_pass(family)})")
+        lines.append(f'    if name == "{a}":')
+        if len(texts) == 1:
+            lines.append(f"        return {texts[0]}")
+        else:
+            lines += ["        routes = [", *(f"            {t}," for t in texts), "        ]", "        return special.best(rho, routes)"]
+    lines.append('    raise ValueError(f"no radius against l{name}")')
+    return "\n".join(lines)
+
+
+def _growth(family: Family, adversary: str, derivation: Derivation) -> str:
+    lines = [
+        f"def growth_l{adversary}(p: np.ndarray, *, dim: int{_signature(family)}) -> np.ndarray:",
+        f'    """Phi(p) at scale 1 for 0 < p ≤ 1/2, rounded up: no set of measure p grows faster under an l{adversary} shift."""',
+        f"    check(dim=dim{_pass(family)})",
+        "    p = special.small_probability(p)",
+    ]
+    match derivation.evaluation:
+        case Closed(radius):
+            z = sp.Symbol("z", nonnegative=True)
+            slope = radius.diff(gap) - radius.diff(fail) + radius.diff(rho)
+            slope = slope.subs(NormalQuantile(rho), z).subs({gap: sp.Rational(1, 2) - p, fail: p, rho: 1 - p})
+            growth = sp.simplify(1 / slope)
+            if z in growth.free_symbols:
+                lines += ["    z = -special.NUMPY.ndtri(p)"]
+            if not growth.free_symbols & {p, z}:
+                lines.append(f"    return np.full_like(p, {code(growth)}) * special.ROUND_UP")
+            else:
+                lines += (["    xp = special.NUMPY"] if "xp." in code(growth) else []) + [
+                    f"    return special.ROUND_UP * ({code(growth)})"
+                ]
+        case _:
+            lines.append(f"    return _curve_l{adversary}(dim{''.join(', ' + n for n in _names(family))}).growth(p)")
+    return "\n".join(lines)
+
+
+def _sigma(family: Family) -> str:
+    unit = code(sp.sqrt(family.variance)) if family.variance != 1 else "1.0"
+    lines = [
+        f"def sigma_of_scale(scale: float, *, dim: int{_signature(family)}) -> float:",
+        '    """Standard deviation of a coordinate at this scale."""',
+        f"    check(dim=dim{_pass(family)})",
+        '    return special.positive("scale", scale) * _unit_sigma(dim' + "".join(f", {n}" for n in _names(family)) + ")",
+        "",
+        "",
+        f"def scale_of_sigma(sigma: float, *, dim: int{_signature(family)}) -> float:",
+        '    """The scale at which a coordinate has this standard deviation."""',
+        f"    check(dim=dim{_pass(family)})",
+        '    return special.positive("sigma", sigma) / _unit_sigma(dim' + "".join(f", {n}" for n in _names(family)) + ")",
+        "",
+        "",
+        f"def _unit_sigma(dim: int{''.join(f', {n}: float' for n in _names(family))}) -> float:",
+        f"    return {unit}",
+    ]
+    return "\n".join(lines)
+
+
+def _sampler(family: Family) -> str:
+    lines = [
+        "def sample(",
+        f"    shape: tuple[int, ...], *, dim: int, scale: float, generator: torch.Generator, dtype: torch.dtype = torch.float32{_signature(family)}",
+        ") -> torch.Tensor:",
+        '    """Independent noise of shape (n, *event) with prod(event) == dim, on the generator\'s device.',
+        "",
+        f"    {sampler_text(family)}.",
+        '    """',
+        f"    check(dim=dim{_pass(family)})",
+        "    sizes = special.check_event(shape, dim)",
+        *(f"    {line}" for line in sampler_lines(family)),
+        '    return special.positive("scale", scale) * z',
+    ]
+    return "\n".join(lines)
+
+
+def registry_text(names: Sequence[str]) -> str:
+    """The source of generated/registry.py."""
+    imports = "\n".join(f'    "{n}": "generated.{n}",' for n in names)
+    return f'''"""The noise families of this package. Generated by `python -m derive regenerate`; do not edit."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+_MODULES = {{
+{imports}
+}}
+FAMILIES: tuple[str, ...] = tuple(_MODULES)
+
+
+def load(name: str) -> ModuleType:
+    """The module of a family; ValueError naming the known ones otherwise."""
+    if name not in _MODULES:
+        raise ValueError(f"unknown noise {{name!r}}; known: {{', '.join(FAMILIES)}}")
+    return importlib.import_module(_MODULES[name])
+'''

@@ -1,0 +1,138 @@
+"""Symbols and special functions in which every formula of the engine is written.
+
+A formula is an ordinary SymPy expression over these names; `printer` turns it into code, `bounds` into balls, `explain`
+into text and LaTeX. `gap` = rho - 1/2 and `fail` = 1 - rho are exact for every double rho in [1/2, 1], so formulas written in
+them keep their relative precision at both ends.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy as sp
+
+r = sp.Symbol("r", positive=True)
+dim = sp.Symbol("d", positive=True, integer=True)
+rho = sp.Symbol("rho", positive=True)
+gap = sp.Symbol("gap", positive=True)
+fail = sp.Symbol("fail", positive=True)
+p = sp.Symbol("p", positive=True)
+threshold = sp.Symbol("s", positive=True)
+
+
+class Log1p(sp.Function):  # type: ignore[misc]
+    """log(1 + x)."""
+
+    nargs = 1
+
+    @classmethod
+    def eval(cls, x: sp.Expr) -> sp.Expr | None:
+        return sp.Integer(0) if x == 0 else None
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        del argindex
+        return 1 / (1 + self.args[0])
+
+    def _latex(self, printer: Any) -> str:
+        return rf"\ln\left({printer._print(sp.expand(1 + self.args[0]))}\right)"
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"log({printer._print(sp.expand(1 + self.args[0]))})"
+
+
+class Expm1(sp.Function):  # type: ignore[misc]
+    """exp(x) - 1."""
+
+    nargs = 1
+
+    @classmethod
+    def eval(cls, x: sp.Expr) -> sp.Expr | None:
+        return sp.Integer(0) if x == 0 else None
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        del argindex
+        return sp.exp(self.args[0])
+
+    def _latex(self, printer: Any) -> str:
+        return rf"\left(e^{{{printer._print(self.args[0])}}} - 1\right)"
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"(exp({printer._print(self.args[0])}) - 1)"
+
+
+class NormalQuantile(sp.Function):  # type: ignore[misc]
+    """Quantile of the standard normal law; not negative here, because rho ≥ 1/2."""
+
+    nargs = 1
+    is_nonnegative = True
+    is_real = True
+
+    @classmethod
+    def eval(cls, x: sp.Expr) -> sp.Expr | None:
+        return sp.Integer(0) if x == sp.Rational(1, 2) else None
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        del argindex
+        return sp.sqrt(2 * sp.pi) * sp.exp(NormalQuantile(self.args[0]) ** 2 / 2)
+
+    def _latex(self, printer: Any) -> str:
+        return rf"\Phi_{{N}}^{{-1}}\left({printer._print(self.args[0])}\right)"
+
+
+class GammaQuantile(sp.Function):  # type: ignore[misc]
+    """GammaQuantile(a, u): the u-quantile of Gamma(a, 1); elementary for a = 1, a normal quantile for a = 1/2."""
+
+    nargs = 2
+    is_nonnegative = True
+
+    @classmethod
+    def eval(cls, a: sp.Expr, u: sp.Expr) -> sp.Expr | None:
+        if u == 0:
+            return sp.Integer(0)
+        if a == 1:
+            return -Log1p(-u)
+        if a == sp.Rational(1, 2) and u == 2 * gap:
+            return NormalQuantile(rho) ** 2 / 2
+        return None
+
+    def _latex(self, printer: Any) -> str:
+        return rf"\Gamma^{{-1}}_{{{printer._print(self.args[0])}}}\left({printer._print(self.args[1])}\right)"
+
+
+class GammaUpper(sp.Function):  # type: ignore[misc]
+    """GammaUpper(a, x): the regularised upper incomplete gamma function Q(a, x)."""
+
+    nargs = 2
+
+    def _latex(self, printer: Any) -> str:
+        return rf"Q\left({printer._print(self.args[0])}, {printer._print(self.args[1])}\right)"
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"Q({printer._print(self.args[0])}, {printer._print(self.args[1])})"
+
+
+class GammaRatio(sp.Function):  # type: ignore[misc]
+    """Γ(x)/Γ(y), kept whole so that code can evaluate it without cancellation; rational when SymPy can reduce it."""
+
+    nargs = 2
+    is_positive = True
+
+    @classmethod
+    def eval(cls, x: sp.Expr, y: sp.Expr) -> sp.Expr | None:
+        if sp.expand(x - y) == 0:
+            return sp.Integer(1)
+        whole = sp.gammasimp(sp.gamma(x) / sp.gamma(y))
+        return None if whole.has(sp.gamma) else sp.factor(whole)
+
+    def _latex(self, printer: Any) -> str:
+        x, y = (printer._print(a) for a in self.args)
+        return rf"\frac{{\Gamma\left({x}\right)}}{{\Gamma\left({y}\right)}}"
+
+    def _sympystr(self, printer: Any) -> str:
+        x, y = (printer._print(a) for a in self.args)
+        return f"gamma({x})/gamma({y})"
+
+
+def in_rho(expression: sp.Expr) -> sp.Expr:
+    """The expression with gap and fail written out in rho, for people."""
+    return expression.subs({gap: rho - sp.Rational(1, 2), fail: 1 - rho})

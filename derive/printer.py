@@ -1,0 +1,78 @@
+"""Formulas to Python source: scalars with math, arrays over rho with the functions of their library (`xp`)."""
+
+from __future__ import annotations
+
+import sympy as sp
+from sympy.printing.precedence import PRECEDENCE
+from sympy.printing.pycode import PythonCodePrinter
+
+from derive.formula import fail, gap, p, rho
+
+ARRAYS = frozenset({gap, fail, rho, p})
+
+
+class CodePrinter(PythonCodePrinter):  # type: ignore[misc]
+    """Prints d as `dim` and the engine's own functions as calls into generated.special."""
+
+    def __init__(self) -> None:
+        super().__init__({"fully_qualified_modules": False, "allow_unknown_functions": False})
+
+    def _print_Symbol(self, symbol: sp.Symbol) -> str:
+        return "dim" if symbol.name == "d" else str(symbol.name)
+
+    def _print_Integer(self, number: sp.Integer) -> str:
+        return f"{int(number)}.0"
+
+    def _print_Rational(self, number: sp.Rational) -> str:
+        value = float(number)
+        return repr(value) if sp.Rational(value) == number else f"{int(number.p)}.0 / {int(number.q)}.0"
+
+    def _print_Pi(self, _: sp.Expr) -> str:
+        return "math.pi"
+
+    def _print_Pow(self, power: sp.Pow, rational: bool = False) -> str:
+        del rational
+        base, exponent = self.parenthesize(power.base, PRECEDENCE["Pow"] + 1), power.exp
+        if exponent == -1:
+            return f"1.0 / {base}"
+        if exponent.is_Integer:
+            return f"{base} ** {int(exponent)}"
+        if exponent == sp.Rational(1, 2) and not power.base.free_symbols & ARRAYS:
+            return f"math.sqrt({self._print(power.base)})"
+        return f"{base} ** {self.parenthesize(exponent, PRECEDENCE['Pow'] + 1)}"
+
+    def parenthesize(self, item: sp.Expr, level: int, strict: bool = False) -> str:
+        if item.is_Rational:  # floats here: only a fraction or a sign needs brackets
+            text = self._print(item)
+            return f"({text})" if "/" in text or text.startswith("-") else text
+        return str(super().parenthesize(item, level, strict))
+
+    def _library(self, arguments: tuple[sp.Expr, ...]) -> str:
+        return "xp" if any(a.free_symbols & ARRAYS for a in arguments) else "math"
+
+    def _print_exp(self, e: sp.Expr) -> str:
+        return f"{self._library(e.args)}.exp({self._print(e.args[0])})"
+
+    def _print_log(self, e: sp.Expr) -> str:
+        return f"{self._library(e.args)}.log({self._print(e.args[0])})"
+
+    def _print_Log1p(self, e: sp.Expr) -> str:
+        return f"{self._library(e.args)}.log1p({self._print(e.args[0])})"
+
+    def _print_Expm1(self, e: sp.Expr) -> str:
+        return f"{self._library(e.args)}.expm1({self._print(e.args[0])})"
+
+    def _print_NormalQuantile(self, e: sp.Expr) -> str:
+        return f"xp.ndtri({self._print(e.args[0])})"
+
+    def _print_GammaRatio(self, e: sp.Expr) -> str:
+        return f"special.gamma_ratio({self._print(e.args[0])}, {self._print(e.args[1])})"
+
+    def _print_Min(self, e: sp.Expr) -> str:
+        array, *rest = sorted(e.args, key=lambda a: not a.free_symbols & ARRAYS)
+        return f"xp.minimum({self._print(array)}, {', '.join(self._print(a) for a in rest)})"
+
+
+def code(expression: sp.Expr) -> str:
+    """Python source for an expression; NotImplementedError for a function it has no code for."""
+    return str(CodePrinter().doprint(expression))

@@ -1,0 +1,1 @@
+"""Radius functions, samplers and conversions, written by `derive`; only special.py is written by hand."""

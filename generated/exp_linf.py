@@ -1,0 +1,184 @@
+"""exp_linf: noise with density q(x) ∝ r**(-j)*exp(-r**k), r = ‖x‖∞, at scale 1.
+
+Generated; do not edit. Made by:
+    python -m derive add-distribution exp_linf --density 'r**(-j)*exp(-r**k)' --geometry linf --param 'k>0' --param 'j>=0' --reference 'Yang, Duan, Hu, Salman, Razenshteyn, Li, Randomized Smoothing of All Shapes and Sizes, ICML 2020'
+Spec hash: a7f0a71392e92ff0
+Reference: Yang, Duan, Hu, Salman, Razenshteyn, Li, Randomized Smoothing of All Shapes and Sizes, ICML 2020
+
+Support: all r > 0
+Law of the radius: t = r**k follows Gamma((d - j)/k, 1).
+Variance of a coordinate: (d + 2)*gamma(d/k - j/k + 2/k)/gamma(d/k - j/k)/(3*d)
+Domain: dim ≥ 1; k>0; j>=0; (d - j)/k > 0; (d - j - 1)/k > 0 where j ≠ 0; (d - j + k - 1)/k > 0
+Assumptions: none. The density is even because it is a function of r; it is integrable because the law above is one.
+Sampler: t = r**k follows Gamma((d - j)/k, 1); times a direction from the cone measure of the linf sphere.
+
+Radii at scale 1, for rho > 1/2 (0 below):
+    l1    R = integral of dp/Phi(p) from 1 - rho to 1/2, Phi of the cone of mass 1/(2*d); 2*d*Min(1/2 - 1/(2*d), rho - 1/2) - log(Min(1, 2*d*(1 - rho))) for j = 0, k = 1   [differential]
+    linf  R = integral of dp/Phi(p) from 1 - rho to 1/2, Phi of the cone of mass 1/2; -log(2 - 2*rho) for j = 0, k = 1   [differential]
+    l1    best of: differential; converted from linf: R
+    l2    best of: converted from l1: R * 1/sqrt(d); converted from linf: R
+    linf  best of: differential; converted from l1: R * 1/d
+
+Verified when this file was written:
+    proved    psi' equals its sum of powers; the Pearson identity of the radial law; R(1/2) = 0
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from generated import special
+
+NAME = "exp_linf"
+GEOMETRY = "linf"
+DENSITY = "r**(-j)*exp(-r**k)"
+REFERENCE = "Yang, Duan, Hu, Salman, Razenshteyn, Li, Randomized Smoothing of All Shapes and Sizes, ICML 2020"
+SPEC_HASH = "a7f0a71392e92ff0"
+PARAMETERS: dict[str, float] = {"k": 1.0, "j": 0.0}
+PARAMETER_DOMAINS: dict[str, str] = {"k": "k>0", "j": "j>=0"}
+ADVERSARIES = ("1", "2", "inf")
+METHODS = {
+    "1": "best of: differential; converted from linf: R",
+    "2": "best of: converted from l1: R * 1/sqrt(d); converted from linf: R",
+    "inf": "best of: differential; converted from l1: R * 1/d",
+}
+
+
+def check(*, dim: int, k: float = 1.0, j: float = 0.0) -> None:
+    """ValueError unless the dimension and the parameters are inside the law's domain."""
+    special.dimension(dim)
+    special.number("k", k, lambda x: x > 0.0, "a number with k>0")
+    special.number("j", j, lambda x: x >= 0.0, "a number with j>=0")
+    special.require((dim - j)/k > 0.0, f"exp_linf needs (dim - j)/k > 0, not dim = {dim!r}, k = {k!r}, j = {j!r}")
+    special.require(j == 0.0 or (dim - j - 1.0)/k > 0.0, f"exp_linf needs (dim - j - 1)/k > 0 where j is not 0, not dim = {dim!r}, k = {k!r}, j = {j!r}")
+    special.require((dim - j + k - 1.0)/k > 0.0, f"exp_linf needs (dim - j + k - 1)/k > 0, not dim = {dim!r}, k = {k!r}, j = {j!r}")
+
+
+def method(*, adversary: object, dim: int, **parameters: float) -> str:
+    """How the radius against this norm comes about; ValueError for a norm without one."""
+    check(dim=dim, **parameters)
+    name = special.norm_name(adversary)
+    special.require(name in METHODS, f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
+    return METHODS[name]
+
+
+def _curve_l1(dim: int, k: float, j: float) -> special.RadiusCurve:
+    """{A = 1, psi' ≥ c} with P(A = 1) = 1/(2*d); t = r**k follows Gamma((d - j)/k, 1)."""
+    law = special.GammaLaw((dim - j)/k, 1.0, k)
+    score = ((j, -1.0), (k, k - 1.0),)
+    return special.cone_curve(special.GreedySet(0.5/dim, law, score))
+
+
+def radius_l1(rho: special.Array, *, dim: int, scale: float = 1.0, k: float = 1.0, j: float = 0.0) -> special.Array:
+    """Certified l1 radius at confidence rho: differential. Never above the true radius of the method.
+
+    rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.
+    """
+    check(dim=dim, k=k, j=j)
+    xp, rho, above = special.prepare(rho)
+    if j == 0.0 and k == 1.0:
+        gap = rho - 0.5
+        fail = 1.0 - rho
+        value = 2.0*dim*xp.minimum(gap, 0.5 - 0.5/dim) - xp.log(xp.minimum(2.0*dim*fail, 1.0))
+        return special.finish(xp, above, value, scale)
+    value = _curve_l1(dim, k, j)(xp, rho)
+    return special.finish(xp, above, value, scale)
+
+
+def _curve_linf(dim: int, k: float, j: float) -> special.RadiusCurve:
+    """{A = 1, psi' ≥ c} with P(A = 1) = 1/2; t = r**k follows Gamma((d - j)/k, 1)."""
+    law = special.GammaLaw((dim - j)/k, 1.0, k)
+    score = ((j, -1.0), (k, k - 1.0),)
+    return special.cone_curve(special.GreedySet(0.5, law, score))
+
+
+def radius_linf(rho: special.Array, *, dim: int, scale: float = 1.0, k: float = 1.0, j: float = 0.0) -> special.Array:
+    """Certified linf radius at confidence rho: differential. Never above the true radius of the method.
+
+    rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.
+    """
+    check(dim=dim, k=k, j=j)
+    xp, rho, above = special.prepare(rho)
+    if j == 0.0 and k == 1.0:
+        gap = rho - 0.5
+        value = -xp.log1p(-2.0*gap)
+        return special.finish(xp, above, value, scale)
+    value = _curve_linf(dim, k, j)(xp, rho)
+    return special.finish(xp, above, value, scale)
+
+
+def radius(rho: special.Array, *, adversary: object, dim: int, scale: float = 1.0, k: float = 1.0, j: float = 0.0) -> special.Array:
+    """The best certified radius known here against l1, l2, linf; the source of each is in METHODS.
+
+    rho: float64 array or tensor of lower bounds on the top class's probability; same kind, shape and device back.
+    adversary: 1, 2 or inf. scale: length unit of the noise. ValueError for anything outside its domain.
+    """
+    method(adversary=adversary, dim=dim, k=k, j=j)
+    name = special.norm_name(adversary)
+    if name == "1":
+        routes = [
+            radius_l1(rho, dim=dim, scale=scale, k=k, j=j),
+            radius_linf(rho, dim=dim, scale=scale, k=k, j=j),
+        ]
+        return special.best(rho, routes)
+    if name == "2":
+        routes = [
+            radius_l1(rho, dim=dim, scale=scale * dim ** (-0.5), k=k, j=j),
+            radius_linf(rho, dim=dim, scale=scale, k=k, j=j),
+        ]
+        return special.best(rho, routes)
+    if name == "inf":
+        routes = [
+            radius_linf(rho, dim=dim, scale=scale, k=k, j=j),
+            radius_l1(rho, dim=dim, scale=scale / dim, k=k, j=j),
+        ]
+        return special.best(rho, routes)
+    raise ValueError(f"no radius against l{name}")
+
+
+def growth_l1(p: np.ndarray, *, dim: int, k: float = 1.0, j: float = 0.0) -> np.ndarray:
+    """Phi(p) at scale 1 for 0 < p ≤ 1/2, rounded up: no set of measure p grows faster under an l1 shift."""
+    check(dim=dim, k=k, j=j)
+    p = special.small_probability(p)
+    return _curve_l1(dim, k, j).growth(p)
+
+
+def growth_linf(p: np.ndarray, *, dim: int, k: float = 1.0, j: float = 0.0) -> np.ndarray:
+    """Phi(p) at scale 1 for 0 < p ≤ 1/2, rounded up: no set of measure p grows faster under an linf shift."""
+    check(dim=dim, k=k, j=j)
+    p = special.small_probability(p)
+    return _curve_linf(dim, k, j).growth(p)
+
+
+def sigma_of_scale(scale: float, *, dim: int, k: float = 1.0, j: float = 0.0) -> float:
+    """Standard deviation of a coordinate at this scale."""
+    check(dim=dim, k=k, j=j)
+    return special.positive("scale", scale) * _unit_sigma(dim, k, j)
+
+
+def scale_of_sigma(sigma: float, *, dim: int, k: float = 1.0, j: float = 0.0) -> float:
+    """The scale at which a coordinate has this standard deviation."""
+    check(dim=dim, k=k, j=j)
+    return special.positive("sigma", sigma) / _unit_sigma(dim, k, j)
+
+
+def _unit_sigma(dim: int, k: float, j: float) -> float:
+    return (1.0 / 3.0)*math.sqrt(3.0)*math.sqrt(dim + 2.0)*math.sqrt(special.gamma_ratio(dim/k - j/k + 2.0/k, dim/k - j/k))/math.sqrt(dim)
+
+
+def sample(
+    shape: tuple[int, ...], *, dim: int, scale: float, generator: torch.Generator, dtype: torch.dtype = torch.float32, k: float = 1.0, j: float = 0.0
+) -> torch.Tensor:
+    """Independent noise of shape (n, *event) with prod(event) == dim, on the generator's device.
+
+    t = r**k follows Gamma((d - j)/k, 1); times a direction from the cone measure of the linf sphere.
+    """
+    check(dim=dim, k=k, j=j)
+    sizes = special.check_event(shape, dim)
+    t = special.standard_gamma((sizes[0], 1), (dim - j)/k, generator)
+    norm = t ** (1.0 / k)
+    z = (norm.to(dtype) * special.linf_direction(sizes[0], dim, generator, dtype)).reshape(sizes)
+    return special.positive("scale", scale) * z

@@ -1,0 +1,142 @@
+"""gaussian: noise with density q(x) ∝ exp(-r**2/2), r = |x_i|, iid coordinates, at scale 1.
+
+Generated; do not edit. Made by:
+    python -m derive add-distribution gaussian --density 'exp(-r**2/2)' --geometry product --reference 'Cohen, Rosenfeld, Kolter, Certified Adversarial Robustness via Randomized Smoothing, ICML 2019'
+Spec hash: f8c8373d1688e4da
+Reference: Cohen, Rosenfeld, Kolter, Certified Adversarial Robustness via Randomized Smoothing, ICML 2019
+
+Support: all r > 0
+Law of the radius: t = r**2/2 follows Gamma(1/2, 1).
+Variance of a coordinate: 1
+Domain: dim ≥ 1
+Assumptions: none. The density is even because it is a function of r; it is integrable because the law above is one.
+Sampler: each coordinate on its own: t = r**2/2 follows Gamma(1/2, 1), with a random sign.
+
+Radii at scale 1, for rho > 1/2 (0 below):
+    l1    R = NormalQuantile(rho)   [differential, tight]
+    l2    R = NormalQuantile(rho)   [differential, tight]
+    linf  converted from l2: R * 1/sqrt(d)
+
+Verified when this file was written:
+    proved    psi' equals its sum of powers; the Pearson identity of the radial law; R(1/2) = 0
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from generated import special
+
+NAME = "gaussian"
+GEOMETRY = "product"
+DENSITY = "exp(-r**2/2)"
+REFERENCE = "Cohen, Rosenfeld, Kolter, Certified Adversarial Robustness via Randomized Smoothing, ICML 2019"
+SPEC_HASH = "f8c8373d1688e4da"
+PARAMETERS: dict[str, float] = {}
+PARAMETER_DOMAINS: dict[str, str] = {}
+ADVERSARIES = ("1", "2", "inf")
+METHODS = {
+    "1": "differential, tight",
+    "2": "differential, tight",
+    "inf": "converted from l2: R * 1/sqrt(d)",
+}
+
+
+def check(*, dim: int) -> None:
+    """ValueError unless the dimension and the parameters are inside the law's domain."""
+    special.dimension(dim)
+
+
+def method(*, adversary: object, dim: int, **parameters: float) -> str:
+    """How the radius against this norm comes about; ValueError for a norm without one."""
+    check(dim=dim, **parameters)
+    name = special.norm_name(adversary)
+    special.require(name in METHODS, f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
+    return METHODS[name]
+
+
+def radius_l1(rho: special.Array, *, dim: int, scale: float = 1.0) -> special.Array:
+    """Certified l1 radius at confidence rho: differential, tight. Never above the true radius of the method.
+
+    rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.
+    """
+    check(dim=dim)
+    xp, rho, above = special.prepare(rho)
+    value = xp.ndtri(rho)
+    return special.finish(xp, above, value, scale)
+
+
+def radius_l2(rho: special.Array, *, dim: int, scale: float = 1.0) -> special.Array:
+    """Certified l2 radius at confidence rho: differential, tight. Never above the true radius of the method.
+
+    rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.
+    """
+    check(dim=dim)
+    xp, rho, above = special.prepare(rho)
+    value = xp.ndtri(rho)
+    return special.finish(xp, above, value, scale)
+
+
+def radius(rho: special.Array, *, adversary: object, dim: int, scale: float = 1.0) -> special.Array:
+    """The best certified radius known here against l1, l2, linf; the source of each is in METHODS.
+
+    rho: float64 array or tensor of lower bounds on the top class's probability; same kind, shape and device back.
+    adversary: 1, 2 or inf. scale: length unit of the noise. ValueError for anything outside its domain.
+    """
+    method(adversary=adversary, dim=dim)
+    name = special.norm_name(adversary)
+    if name == "1":
+        return radius_l1(rho, dim=dim, scale=scale)
+    if name == "2":
+        return radius_l2(rho, dim=dim, scale=scale)
+    if name == "inf":
+        return radius_l2(rho, dim=dim, scale=scale * dim ** (-0.5))
+    raise ValueError(f"no radius against l{name}")
+
+
+def growth_l1(p: np.ndarray, *, dim: int) -> np.ndarray:
+    """Phi(p) at scale 1 for 0 < p ≤ 1/2, rounded up: no set of measure p grows faster under an l1 shift."""
+    check(dim=dim)
+    p = special.small_probability(p)
+    z = -special.NUMPY.ndtri(p)
+    return special.ROUND_UP * (0.5*math.sqrt(2.0)*math.exp(-0.5*z ** 2)/math.sqrt(math.pi))
+
+
+def growth_l2(p: np.ndarray, *, dim: int) -> np.ndarray:
+    """Phi(p) at scale 1 for 0 < p ≤ 1/2, rounded up: no set of measure p grows faster under an l2 shift."""
+    check(dim=dim)
+    p = special.small_probability(p)
+    z = -special.NUMPY.ndtri(p)
+    return special.ROUND_UP * (0.5*math.sqrt(2.0)*math.exp(-0.5*z ** 2)/math.sqrt(math.pi))
+
+
+def sigma_of_scale(scale: float, *, dim: int) -> float:
+    """Standard deviation of a coordinate at this scale."""
+    check(dim=dim)
+    return special.positive("scale", scale) * _unit_sigma(dim)
+
+
+def scale_of_sigma(sigma: float, *, dim: int) -> float:
+    """The scale at which a coordinate has this standard deviation."""
+    check(dim=dim)
+    return special.positive("sigma", sigma) / _unit_sigma(dim)
+
+
+def _unit_sigma(dim: int) -> float:
+    return 1.0
+
+
+def sample(
+    shape: tuple[int, ...], *, dim: int, scale: float, generator: torch.Generator, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
+    """Independent noise of shape (n, *event) with prod(event) == dim, on the generator's device.
+
+    each coordinate on its own: t = r**2/2 follows Gamma(1/2, 1), with a random sign.
+    """
+    check(dim=dim)
+    sizes = special.check_event(shape, dim)
+    z = special.standard_normal(sizes, generator, dtype)
+    return special.positive("scale", scale) * z
