@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from tests.properties.densities import DENSITIES, Density, exp_linf, gaussian, laplace, uniform
+from tests.properties.densities import DENSITIES, Array, Density, exp_linf, gaussian, laplace, uniform
 from tests.properties.directions import ORDER, directions
 from tests.properties.grid import growth_by_grid
 from tests.properties.growth import discrete_growth
@@ -163,3 +163,22 @@ def test_directions_lie_on_the_sphere() -> None:
         for dim in (1, 2, 7):
             for v in directions(dim, adversary, seed=dim, randoms=3).values():
                 assert np.linalg.norm(v, order) == pytest.approx(1.0, abs=1e-12)
+
+
+def test_heavy_tails_make_an_edge_worse_than_a_vertex() -> None:
+    """Independent Cauchy noise against l1, ρ = 0.99: growth 1/2 along an axis, 0.632 on an edge.
+
+    The oracle sees what a radius along a coordinate would miss, at the same l1 length 7.853.
+    """
+
+    def log(x: Array) -> Array:
+        return -np.sum(np.log1p(x * x) + math.log(math.pi), axis=-1)
+
+    def sample(n: int, g: np.random.Generator) -> Array:
+        return g.standard_cauchy((n, 2))
+
+    cauchy = Density("cauchy", 2, log, sample, lambda mass: 2.0 / mass, (0.0,), True)
+    axis = growth_by_sampling(cauchy, np.array([7.853, 0.0]), 0.01, 400_000, seed=0)
+    edge = growth_by_sampling(cauchy, np.array([3.9265, 3.9265]), 0.01, 400_000, seed=1)
+    assert abs(axis.value - 0.500) <= axis.error <= 0.01
+    assert abs(edge.value - 0.632) <= edge.error <= 0.01
