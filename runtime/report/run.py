@@ -1,0 +1,143 @@
+"""What the report knows of one run against one norm: rows of radii, and the accuracies counted from them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from runtime.results import ABSTAIN, ADVERSARIES, RunResult
+
+NORM_NAMES = {"1": "l1", "2": "l2", "inf": "linf"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One input: the columns `idx label predict radius correct time` of a result file.
+
+    Attributes:
+        index, label, prediction: as in `runtime.results.InputResult`; prediction -1 is an abstention.
+        radius: certified radius in input units, at full precision; 0.0 when abstaining.
+        correct: whether the prediction is the label.
+        seconds: wall-clock time spent on the input.
+
+    Raises:
+        ValueError: when the fields contradict each other.
+    """
+
+    index: int
+    label: int
+    prediction: int
+    radius: float
+    correct: bool
+    seconds: float
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.radius) or self.radius < 0.0:
+            raise ValueError(f"radius must be a number of at least 0, got {self.radius}")
+        if self.prediction == ABSTAIN and self.radius > 0.0:
+            raise ValueError(f"an abstention (predict {ABSTAIN}) must have radius 0, got {self.radius}")
+        if self.correct != (self.prediction == self.label):
+            raise ValueError(
+                f"correct = {int(self.correct)} contradicts label {self.label} and predict {self.prediction}"
+            )
+
+
+@dataclass(frozen=True)
+class CertifiedRun:
+    """One run (a noise at one σ) certified against one norm.
+
+    Attributes:
+        name: name of the run; with `adversary` it identifies the record.
+        noise: noises of the same name are enveloped over σ.
+        adversary: norm, "1", "2" or "inf".
+        sigma: per-coordinate standard deviation in input units, None when the source does not say.
+        rows: finished inputs, at least one.
+        source: where it was read, as the user gave it.
+        complete: whether every input of the job is finished, None when the source does not say.
+        alpha, n0, n, clean_accuracy, method, failed: as in `runtime.results`, None when not stated.
+
+    Raises:
+        ValueError: unknown norm, or no rows.
+    """
+
+    name: str
+    noise: str
+    adversary: str
+    sigma: float | None
+    rows: tuple[Row, ...]
+    source: str
+    complete: bool | None = None
+    alpha: float | None = None
+    n0: int | None = None
+    n: int | None = None
+    clean_accuracy: float | None = None
+    method: str | None = None
+    failed: int | None = None
+    _radii: npt.NDArray[np.float64] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.adversary not in ADVERSARIES:
+            raise ValueError(f"{self.source}: the norm must be one of {ADVERSARIES}, got {self.adversary!r}")
+        if not self.rows:
+            raise ValueError(f"{self.source}: run {self.name!r} has no finished input")
+        correct = sorted(row.radius for row in self.rows if row.correct)
+        object.__setattr__(self, "_radii", np.array(correct, dtype=np.float64))
+
+    @property
+    def norm(self) -> str:
+        """Name of the norm: "l1", "l2" or "linf"."""
+        return NORM_NAMES[self.adversary]
+
+    @property
+    def total(self) -> int:
+        """Number of finished inputs."""
+        return len(self.rows)
+
+    @property
+    def abstained(self) -> int:
+        """Number of inputs on which the smoothed classifier abstains."""
+        return sum(row.prediction == ABSTAIN for row in self.rows)
+
+    @property
+    def correct_radii(self) -> npt.NDArray[np.float64]:
+        """Radii of the correctly classified inputs, increasing."""
+        return self._radii
+
+    @property
+    def average_certified_radius(self) -> float:
+        """Mean over all inputs of the radius, counted as 0 where the prediction is not correct."""
+        return float(math.fsum(self._radii) / self.total)
+
+    def certified(self, radius: float) -> Fraction:
+        """Certified accuracy: the exact share of inputs that are correct with radius at least `radius`."""
+        return Fraction(int(len(self._radii) - np.searchsorted(self._radii, radius, side="left")), self.total)
+
+
+def from_result(run: RunResult, source: str) -> tuple[CertifiedRun, ...]:
+    """One record a norm for which every finished input has a radius; none when no input is finished."""
+    norms = [a for a in ADVERSARIES if run.inputs and all(a in result.radii for result in run.inputs)]
+    return tuple(
+        CertifiedRun(
+            name=run.name,
+            noise=run.group,
+            adversary=adversary,
+            sigma=run.sigma,
+            rows=tuple(
+                Row(r.index, r.label, r.prediction, r.radii[adversary], r.correct, r.seconds)
+                for r in run.inputs
+            ),
+            source=source,
+            complete=run.complete,
+            alpha=run.alpha,
+            n0=run.n0,
+            n=run.n,
+            clean_accuracy=run.clean_accuracy,
+            method=run.methods.get(adversary),
+            failed=sum(result.failed for result in run.inputs),
+        )
+        for adversary in norms
+    )
