@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Writes `path` by `write(stream)` so that no reader ever sees a part of it, even after a power cut.
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes `path` so that no reader ever sees a part of it, even after a power cut.
 
     Args:
         path: target; its folder must exist. An existing file is replaced.
-        write: receives a binary stream open for writing.
+        content: the whole file.
 
     Raises:
         OSError: the disk is full or the folder cannot be written; the target is then as it was.
@@ -23,7 +21,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream:
-            write(stream)
+            stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)

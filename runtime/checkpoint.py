@@ -63,7 +63,9 @@ def save_checkpoint(
         "training": training or {},
         "state": state,
     }
-    write_atomically(path, lambda stream: torch.save(content, stream))
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_atomically(path, buffer.getvalue())
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

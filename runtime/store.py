@@ -111,7 +111,11 @@ class RunStore:
 
     def _check_file(self) -> None:
         """Reads an existing file before it is opened for writing, so that a foreign one stays as it is."""
-        if not self.path.exists() or self.path.stat().st_size == 0:
+        if not self.path.exists():
+            return
+        if self.path.stat().st_size == 0:
+            if (self.folder / CONFIG).exists():
+                raise ValueError(f"{self.path} is empty; the run is damaged, choose another folder")
             return
         reader = connect(self.path, write=False)
         try:
@@ -144,7 +148,7 @@ class RunStore:
             self.require(config)
         if not summary.exists():
             readable = json.dumps(self.config, indent=2, sort_keys=True) + "\n"
-            write_atomically(summary, lambda stream: _ignore(stream.write(readable.encode())))
+            write_atomically(summary, readable.encode())
 
     def require(self, config: Mapping[str, Any]) -> None:
         """Refuses (ValueError) a configuration other than the folder's, naming the keys that differ."""
@@ -227,10 +231,6 @@ class RunStore:
                 database.execute(f"INSERT INTO chunk VALUES ({', '.join('?' * 8)})", row)
                 if finished_label is not None:
                     database.execute("INSERT INTO input VALUES (?, ?, ?)", (run, index, finished_label))
-
-
-def _ignore(_: int) -> None:
-    return None
 
 
 def _row(position: int, plan: RunPlan) -> tuple[Any, ...]:

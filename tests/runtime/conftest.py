@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from runtime.__main__ import main
 from runtime.models import build_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,8 +34,22 @@ def environment() -> dict[str, str]:
 
 
 @pytest.fixture
+def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command of `python -m runtime` inside the test's process, in the test's own folder."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.chdir(tmp_path)
+        capsys.readouterr()
+        status = main(list(arguments))
+        captured = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, status, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
 def command(tmp_path: Path) -> Command:
-    """Runs `python -m runtime …` in the test's own folder."""
+    """Runs `python -m runtime …` as a process, in the test's own folder."""
 
     def run(*arguments: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -112,7 +112,7 @@ def test_predict_names_the_clear_winner() -> None:
 
 
 def test_certified_probability_covers_the_true_one() -> None:
-    """200 certificates at alpha = 0.2 of a class whose probability is known: at most 20 % plus 4 sd too high."""
+    """200 certificates at alpha = 0.2 of a class whose probability is known: at most 20 % + 4 sd too high."""
     noise = Noise("uniform", 1, scale=1.0)
     smoothed = SmoothedClassifier(lambda x: torch.stack([x.flatten() * 0, x.flatten() + 0.5], 1), noise, 2)
     batch = torch.zeros(200, 1, 1, 1)
