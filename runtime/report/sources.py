@@ -66,15 +66,15 @@ def _open_questions(runs: Sequence[CertifiedRun]) -> list[str]:
     remarks = []
     if foreign := [f"{run.name} ({run.total} inputs)" for run in runs if run.alpha is None]:
         remarks.append(
-            "Result files state neither α, nor the number of votes, nor whether they are complete, and their radii "
-            f"are as their writer rounded them: {', '.join(foreign)}."
+            "Result files state neither α, nor the number of votes, nor whether they are complete, and their "
+            f"radii are as their writer rounded them: {', '.join(foreign)}."
         )
     inputs: dict[tuple[str, str], set[frozenset[int]]] = {}
     for run in runs:
         inputs.setdefault((run.adversary, run.noise), set()).add(frozenset(row.index for row in run.rows))
     if mixed := list(dict.fromkeys(noise for (_, noise), sets in inputs.items() if len(sets) > 1)):
         remarks.append(
-            f"The runs of {', '.join(mixed)} cover different inputs; their envelope over σ compares unlike shares."
+            f"The runs of {', '.join(mixed)} cover different inputs: their envelope compares unlike shares."
         )
     return remarks
 
