@@ -13,6 +13,7 @@ from derive.engine import derive_family
 from derive.explain import FORMATS, explain
 from derive.spec import GEOMETRIES, Spec, SpecError, find_spec, known_specs, parameters_from
 from derive.workspace import Workspace, write_all
+from generated.special import norm_name
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -65,8 +66,8 @@ def add_distribution(
     if name in known and known[name] != spec and not (replace or dry_run):
         raise SpecError(f"{name} is already there with another density ({known[name].density}); choose a name or pass --replace")
     family = derive_family(spec)
-    if adversary is not None and _norm(adversary) not in family.adversaries:
-        raise SpecError(f"{name} has no radius against l{_norm(adversary)}; available: {', '.join(family.adversaries)}")
+    if adversary is not None and norm_name(adversary) not in family.adversaries:
+        raise SpecError(f"{name} has no radius against l{norm_name(adversary)}; available: {', '.join(family.adversaries)}")
     if dry_run:
         for a in family.adversaries:
             click.echo(explain(family, a))
@@ -114,16 +115,36 @@ def regenerate(names: tuple[str, ...], check: bool) -> None:
 def explain_(name: str, adversary: str, form: str, as_json: bool) -> None:
     """Every step from the density to the radius."""
     family = derive_family(find_spec(name))
-    text = explain(family, _norm(adversary), form)
+    text = explain(family, norm_name(adversary), form)
     if as_json:
-        text = json.dumps({"name": name, "adversary": _norm(adversary), "method": family.method(_norm(adversary)), "explanation": text})
+        text = json.dumps({"name": name, "adversary": norm_name(adversary), "method": family.method(norm_name(adversary)), "explanation": text})
     click.echo(text.rstrip("\n"))
 
 
-def _norm(text: str) -> str:
-    from generated.special import norm_name
+@cli.command()
+@click.argument("name")
+@click.option("--adversary", required=True, help="Norm: 1, 2 or inf.")
+@click.option("--dim", type=int, required=True, help="Dimension of the input, at least 1.")
+@click.option("--rho", required=True, help="Probability of the top class, an exact decimal in [0, 1].")
+@click.option("--param", "params", multiple=True, help='A parameter\'s value, e.g. "k=2".')
+@click.option("--scale", default=None, help="Length unit of the noise (default 1).")
+@click.option("--sigma", default=None, help="Standard deviation of a coordinate, instead of --scale.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def radius(
+    name: str, adversary: str, dim: int, rho: str, params: tuple[str, ...], scale: str | None, sigma: str | None, as_json: bool
+) -> None:
+    """The certified radius: the generated code's float and a proved enclosure."""
+    from derive.query import query
 
-    return norm_name(text)
+    result = query(find_spec(name), norm_name(adversary), dim, rho, params, scale, sigma)
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+        return
+    click.echo(f"radius  {result['radius']!r}")
+    click.echo(f"lower   {result['lower']}")
+    click.echo(f"upper   {result['upper']}")
+    click.echo(f"np_upper {result['np_upper'] or 'not computed'}")
+    click.echo(f"method  {result['method']}" + ("" if result["tight"] else " (not claimed tight)"))
 
 
 def main(arguments: list[str] | None = None) -> Any:

@@ -41,7 +41,7 @@ class Workspace:
     def family_files(self, spec: Spec) -> dict[Path, str]:
         """Files that one density owns, its spec included."""
         family = derive_family(spec)
-        draft = module_text(family, ())
+        draft = module_text(family, ["pending"])
         files = {
             self.specs / f"{spec.name}.toml": spec.to_toml(),
             self.root / "generated" / f"{spec.name}.py": module_text(family, evidence(family, draft)),

@@ -19,6 +19,7 @@ Radii at scale 1, for rho > 1/2 (0 below):
 
 Verified when this file was written:
     proved    psi' equals its sum of powers; the Pearson identity of the radial law; R(1/2) = 0
+    enclosed  36 radii (dim 2, 64, 3072): none above its ball-arithmetic lower end, all within 1e-13 of it (relative)
 """
 
 from __future__ import annotations

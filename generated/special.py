@@ -208,10 +208,10 @@ class RadiusCurve:
 
     def __call__(self, xp: SimpleNamespace, rho: Array) -> Array:
         """The radius at rho > 1/2, at scale 1, before the final rounding down."""
-        gap = xp.asarray(0.5 - self.p, rho)  # rho - 1/2 at the nodes, ascending
-        here = rho - 0.5
-        i = xp.searchsorted(gap, here.detach() if hasattr(here, "detach") else here, side="right") - 1
-        step = here - gap[i]
+        fail = 1.0 - rho  # exact, and so is p_i - fail up to one rounding of its own size; 1/2 - p_i would not be
+        nodes = xp.asarray(-self.p, rho)
+        i = xp.searchsorted(nodes, -(fail.detach() if hasattr(fail, "detach") else fail), side="right") - 1
+        step = -nodes[i] - fail
         phi, slope, base = (xp.asarray(a, rho)[i] for a in (self.phi, self.slope, self.radius))
         x = slope * step / phi
         safe = xp.where(slope > 0.0, slope, xp.asarray(np.float64(1.0), rho))
@@ -384,7 +384,14 @@ def binomial_curve(dim: int, slope: float) -> RadiusCurve:
         p, phi, level = np.concatenate([[0.5], p]), np.concatenate([[phi[0]], phi]), np.concatenate([[0.0], level])
     else:
         p[0] = 0.5
-    return curve_from_nodes(p, phi, level, linear=True)
+    # at most a halving of p from node to node: beyond, the slack at a node would be magnified by the logarithm
+    columns: list[list[float]] = [[], [], []]
+    for a, s, b, f in zip(p, level, [*p[1:], 0.0], [*phi[1:], 0.0], strict=True):
+        for h in range(max(1, math.ceil(math.log2(a / max(b, 2.0**-60))))):
+            q = a * 0.5**h
+            for column, entry in zip(columns, (q, f + s * (q - b), s), strict=True):
+                column.append(float(entry))
+    return curve_from_nodes(*(np.array(column) for column in columns), linear=True)
 
 
 # ----------------------------------------------------------------------------------------------------- samplers

@@ -1,0 +1,162 @@
+"""Enclosures of a radius by ball arithmetic: two numbers, proved to lie on either side of the radius of the method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from math import comb
+
+import sympy as sp
+from flint import arb, ctx, fmpz
+
+from derive.ball import evaluate, exact
+from derive.cone import BallCone, ConeEnclosure
+from derive.derivation import HALF, Closed, Cone, Derivation, Lattice
+from derive.engine import Family
+from derive.formula import dim as dim_symbol
+from derive.formula import fail, gap, rho
+from derive.spec import SpecError
+
+PRECISION = 192
+"""Bits; enclosures come out with a relative width near 1e-16 or better."""
+
+
+@dataclass(frozen=True)
+class Enclosure:
+    """lower ≤ R ≤ upper, decimals rounded outwards; `route` names the source of the largest lower bound."""
+
+    lower: str
+    upper: str
+    route: str
+
+
+def enclose(
+    family: Family, adversary: str, *, dim: int, rho: sp.Rational, parameters: Mapping[str, sp.Rational], scale: sp.Rational
+) -> Enclosure:
+    """The enclosure of the radius at an exact rho and scale; SpecError outside the domain."""
+    values = checked_values(family, dim, parameters)
+    previous = ctx.prec
+    ctx.prec = PRECISION
+    try:
+        found: list[tuple[arb, str]] = []
+        if adversary in family.native:
+            native = family.native[adversary]
+            found.append((native_ball(native, values, rho), native.label))
+        for other, factor in family.routes[adversary]:
+            ball = native_ball(family.native[other], values, rho) * evaluate(factor, _balls(values))
+            found.append((ball, f"converted from l{other}: R{'' if factor == 1 else f' * {factor}'}"))
+        if not found:
+            raise SpecError(f"{family.spec.name} has no radius against l{adversary}; it has {', '.join(family.adversaries)}")
+        best, route = max(found, key=lambda pair: float(pair[0].lower()) if pair[0].is_finite() else float("inf"))
+        for ball, _ in found:
+            best = best.max(ball) if ball.is_finite() and best.is_finite() else best
+        best = best * exact(scale)
+        return Enclosure(_decimal(best.lower(), up=False), _decimal(best.upper(), up=True), route)
+    finally:
+        ctx.prec = previous
+
+
+def checked_values(
+    family: Family, dim: int, parameters: Mapping[str, sp.Rational]
+) -> dict[sp.Symbol, sp.Rational]:
+    """Exact values of d and every parameter (defaults filled in); SpecError outside the law's domain."""
+    if dim < 1:
+        raise SpecError(f"the dimension must be at least 1, not {dim}")
+    known = {q.name: q for q in family.spec.parameters}
+    for name in parameters:
+        if name not in known:
+            raise SpecError(f"{family.spec.name} has no parameter {name!r}; it has {', '.join(known) or 'none'}")
+    values: dict[sp.Symbol, sp.Rational] = {dim_symbol: sp.Integer(dim)}
+    for name, q in known.items():
+        value = parameters.get(name, q.default)
+        if not q.contains(value):
+            raise SpecError(f"{name} must satisfy {q.domain}, not {value}")
+        values[q.symbol] = value
+    for condition, guard in family.conditions:
+        if (guard is None or guard.subs(values) != 0) and not condition.subs(values) > 0:
+            shown = ", ".join(f"{s} = {v}" for s, v in values.items())
+            raise SpecError(f"{family.spec.name} needs {condition} > 0{f' where {guard} is not 0' if guard is not None else ''}, not {shown}")
+    return values
+
+
+def native_ball(derivation: Derivation, values: Mapping[sp.Symbol, sp.Rational], at: sp.Rational) -> arb:
+    """R at scale 1 against the derivation's own norm, enclosed; 0 for rho ≤ 1/2."""
+    if at <= HALF:
+        return arb(0)
+    closed = next((c for v, c in derivation.special if all(values[s] == x for s, x in v.items())), None)
+    evaluation = closed or derivation.evaluation
+    match evaluation:
+        case Closed(radius):
+            return evaluate(radius, _balls(values) | {rho: exact(at), gap: exact(at - HALF), fail: exact(1 - at)})
+        case Cone():
+            return _cone_radius(_numbers(evaluation, values), at, ctx.prec)
+        case Lattice(slope):
+            return _lattice(int(values[dim_symbol]), exact(sp.Rational(slope.subs(values))), exact(1 - at))
+
+
+@lru_cache(maxsize=4096)
+def _cone_radius(cone: BallCone, at: sp.Rational, precision: int) -> arb:
+    del precision  # part of the key only
+    return ConeEnclosure(cone).radius(exact(1 - at))
+
+
+def _numbers(cone: Cone, values: Mapping[sp.Symbol, sp.Rational]) -> BallCone:
+    law = cone.law
+    terms = tuple((sp.Rational(c.subs(values)), sp.Rational(q.subs(values))) for c, q in cone.terms)
+    shape, rate, power = (sp.Rational(x.subs(values)) for x in (law.shape, law.rate, law.power))
+    return BallCone(sp.Rational(cone.weight.subs(values)), shape, rate, power, tuple(t for t in terms if t[0] != 0))
+
+
+def _lattice(dim: int, slope: arb, p: arb) -> arb:
+    """Exact knots of the score slope·(2 i - dim), then a sum of logarithms."""
+    start = dim // 2 + 1  # the smallest positive score; between its knot and 1/2 Phi is flat (even d) or they agree
+    choose = fmpz(comb(dim, start))
+    power = arb(2) ** -dim
+    total = sum_tail(dim, start)
+    knot, phi = arb(total) * power, slope * arb(start * choose) * power
+    radius = (arb(1) / 2 - knot.max(p)).max(arb(0)) / phi
+    m = start
+    while m <= dim and not bool(p > knot):
+        total -= choose
+        following = choose * (dim - m) // (m + 1)
+        next_knot, step = arb(total) * power, slope * (2 * m - dim)
+        reached = next_knot.max(p) if m < dim else p
+        radius += -(-step * (knot - reached) / phi).log1p() / step
+        m, choose, knot = m + 1, following, next_knot
+        phi = slope * arb(m * choose) * power
+    return radius
+
+
+def sum_tail(dim: int, start: int) -> fmpz:
+    """Σ_{i ≥ start} C(dim, i) for start = dim // 2 + 1, by symmetry."""
+    whole = fmpz(1) << dim
+    return whole // 2 if dim % 2 else (whole - fmpz(comb(dim, dim // 2))) // 2
+
+
+def _balls(values: Mapping[sp.Symbol, sp.Rational]) -> dict[sp.Symbol, arb]:
+    return {s: exact(v) for s, v in values.items()}
+
+
+def _decimal(point: arb, up: bool) -> str:
+    if not point.is_finite():
+        return "inf"
+    mantissa, exponent = point.mid().man_exp()
+    value = sp.Rational(int(mantissa)) * sp.Integer(2) ** int(exponent)
+    if value == 0:
+        return "0"
+    digits = 30
+    magnitude = int(sp.floor(sp.log(abs(value), 10).evalf(30)))
+    unit = sp.Integer(10) ** (magnitude - digits + 1)
+    steps = value / unit
+    steps = sp.ceiling(steps) if up else sp.floor(steps)
+    text = str(abs(int(steps)))
+    sign = "-" if steps < 0 else ""
+    shift = magnitude - digits + 1 + len(text) - 1
+    return f"{sign}{text[0]}.{text[1:]}e{shift}" if not -5 < shift < 17 else sign + _plain(text, shift)
+
+
+def _plain(text: str, shift: int) -> str:
+    if shift < 0:
+        return "0." + "0" * (-shift - 1) + text
+    return text[: shift + 1] + ("." + text[shift + 1 :] if len(text) > shift + 1 else "")

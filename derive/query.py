@@ -1,0 +1,76 @@
+"""One radius on request: the float of the generated code beside its enclosure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from derive.bounds import checked_values, enclose
+from derive.engine import derive_family
+from derive.expression import ExpressionError, parse_expression
+from derive.spec import Spec, SpecError
+from generated.registry import load
+
+
+def number(name: str, text: str) -> sp.Rational:
+    """The rational that a decimal or fraction denotes, exactly; SpecError otherwise."""
+    try:
+        value = parse_expression(text, {})
+    except ExpressionError as error:
+        raise SpecError(f"{name} must be a number: {error}") from None
+    if not value.is_Rational:
+        raise SpecError(f"{name} must be a number, not {text!r}")
+    return value
+
+
+def float_below(value: sp.Rational) -> float:
+    """The largest double not above a rational."""
+    nearest = float(value)
+    return nearest if sp.Rational(nearest) <= value else math.nextafter(nearest, -math.inf)
+
+
+def query(
+    spec: Spec, adversary: str, dim: int, rho: str, params: Sequence[str], scale: str | None, sigma: str | None
+) -> dict[str, Any]:
+    """radius (the generated function at the largest double ≤ rho), lower, upper, np_upper, method, tight.
+
+    `np_upper` is the Neyman–Pearson upper bound where it is known: the enclosure's upper end where the method is tight.
+    SpecError for anything outside its domain.
+    """
+    if scale is not None and sigma is not None:
+        raise SpecError("give --scale or --sigma, not both")
+    family = derive_family(spec)
+    at = number("rho", rho)
+    if not 0 <= at <= 1:
+        raise SpecError(f"rho must lie in [0, 1], not {rho}")
+    parameters: dict[str, sp.Rational] = {}
+    for text in params:
+        name, found, value = text.partition("=")
+        if not found or name.strip() in parameters:
+            raise SpecError(f"a parameter must read NAME=VALUE, once each, not {text!r}")
+        parameters[name.strip()] = number(name.strip(), value)
+    checked_values(family, dim, parameters)
+    if adversary not in family.adversaries:
+        raise SpecError(f"{spec.name} has no radius against l{adversary}; it has {', '.join(family.adversaries)}")
+    module = load(spec.name)
+    floats = {name: float(value) for name, value in parameters.items()}
+    if scale is not None or sigma is None:
+        unit = number("scale", scale or "1")
+    else:
+        unit = sp.Rational(module.scale_of_sigma(float(number("sigma", sigma)), dim=dim, **floats))
+    if unit <= 0:
+        raise SpecError(f"the {'scale' if sigma is None else 'sigma'} must be greater than 0, not {scale or sigma}")
+    ball = enclose(family, adversary, dim=dim, rho=at, parameters=parameters, scale=unit)
+    below = np.array([float_below(at)])
+    value = float(module.radius(below, adversary=adversary, dim=dim, scale=float_below(unit), **floats)[0])
+    tight = adversary in family.native and family.native[adversary].tight
+    return {
+        "name": spec.name, "adversary": adversary, "dim": dim, "rho": rho, "scale": float(unit),
+        "parameters": {q.name: float(parameters.get(q.name, q.default)) for q in spec.parameters},
+        "radius": value, "lower": ball.lower, "upper": ball.upper, "np_upper": ball.upper if tight else None,
+        "method": ball.route, "tight": tight,
+    }  # fmt: skip
