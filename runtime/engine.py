@@ -16,6 +16,7 @@ from runtime.job import Job, indices_of, plans_of, resolved_device, settled
 from runtime.rng import derived_seed
 from runtime.sampling import check_input, count_votes
 from runtime.store import RunPlan, RunStore
+from runtime.threads import one_thread
 from runtime.training import TrainingSettings, accuracy, train_network
 
 Say = Callable[[str], None]
@@ -121,12 +122,13 @@ def _train(prepared: PreparedJob, plan: RunPlan, path: Path, say: Say) -> None:
 
 def train_job(prepared: PreparedJob, store: RunStore, say: Say) -> None:
     """Trains the networks that are missing."""
-    for plan in prepared.plans:
-        ensure_network(prepared, store, plan, say)
+    with one_thread():
+        for plan in prepared.plans:
+            ensure_network(prepared, store, plan, say)
 
 
 def certify_job(prepared: PreparedJob, store: RunStore, say: Say, advance: Advance) -> None:
-    """Counts the votes that are missing, chunk by chunk.
+    """Counts the votes that are missing, chunk by chunk, on one CPU thread where the device is the CPU.
 
     Args:
         prepared: from `prepare`.
@@ -134,15 +136,16 @@ def certify_job(prepared: PreparedJob, store: RunStore, say: Say, advance: Advan
         say: called with a line when a network was trained.
         advance: called with the run's name after every input that is finished by this call.
     """
-    for plan in prepared.plans:
-        finished = store.finished(plan.name)
-        missing = [index for index in prepared.indices if index not in finished]
-        if not missing:
-            continue
-        model = ensure_network(prepared, store, plan, say).model.to(prepared.device)
-        for index in missing:
-            _certify_input(prepared, store, plan, model, index)
-            advance(plan.name)
+    with one_thread():
+        for plan in prepared.plans:
+            finished = store.finished(plan.name)
+            missing = [index for index in prepared.indices if index not in finished]
+            if not missing:
+                continue
+            model = ensure_network(prepared, store, plan, say).model.to(prepared.device)
+            for index in missing:
+                _certify_input(prepared, store, plan, model, index)
+                advance(plan.name)
 
 
 def _certify_input(

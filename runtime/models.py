@@ -14,14 +14,14 @@ def _cnn(shape: Shape, num_classes: int) -> nn.Module:
     channels, height, width = shape
     reduced = ((height + 1) // 2) * ((width + 1) // 2)
     return nn.Sequential(
-        nn.Conv2d(channels, 32, 3, padding=1),
+        nn.Conv2d(channels, 24, 3, padding=1),
         nn.ReLU(),
-        nn.Conv2d(32, 64, 3, padding=1, stride=2),
+        nn.Conv2d(24, 48, 3, padding=1, stride=2),
         nn.ReLU(),
         nn.Flatten(),
-        nn.Linear(64 * reduced, 128),
+        nn.Linear(48 * reduced, 96),
         nn.ReLU(),
-        nn.Linear(128, num_classes),
+        nn.Linear(96, num_classes),
     )
 
 

@@ -16,6 +16,7 @@ from runtime.models import build_model
 from runtime.noise import Noise
 from runtime.rng import derived_seed
 from runtime.sampling import Model, device_of, evaluating
+from runtime.threads import one_thread
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ def train_network(
 ) -> nn.Module:
     """Trains a network on noisy inputs.
 
-    On one machine, with one number of threads, the weights depend on the arguments only; the global random
-    state is neither used nor changed.
+    On one kind of processor the weights depend on the arguments only: the global random state is neither used
+    nor changed, and on the CPU one thread does the arithmetic, since sums split over threads round otherwise.
 
     Args:
         dataset: its training part is used.
@@ -50,6 +51,13 @@ def train_network(
     Returns:
         The network on `device`, in eval() mode.
     """
+    with one_thread():
+        return _train(dataset, noise, settings, seed, device)
+
+
+def _train(
+    dataset: Dataset, noise: Noise, settings: TrainingSettings, seed: int, device: torch.device
+) -> nn.Module:
     weights = derived_seed(seed, "weights")
     model = build_model(settings.architecture, dataset.shape, dataset.num_classes, weights)
     model.to(device).train()

@@ -13,7 +13,7 @@ import torch
 from runtime.data import load_dataset
 
 
-def arrays() -> dict[str, np.ndarray]:
+def arrays() -> dict[str, Any]:
     x = np.linspace(0.0, 1.0, 2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
     y = np.array([0, 2])
     return {"x_train": x, "y_train": y, "x_test": x[:1], "y_test": y[:1]}

@@ -141,9 +141,9 @@ def test_predict_needs_enough_votes() -> None:
         (lambda s: s.certify(torch.zeros(1, 8, 8), first_index=-1), "first_index"),
         (lambda s: SmoothedClassifier(bright, NOISE, 4).certify(torch.zeros(1, 8, 8)), "num_classes"),
         (lambda s: SmoothedClassifier(bright, NOISE, 1), "num_classes"),
-        (lambda s: SmoothedClassifier(bright, NOISE, 3, grid=255), "grid"),
-        (lambda s: SmoothedClassifier("model.pt", NOISE, 3), "model"),
-        (lambda s: SmoothedClassifier(bright, "uniform", 3), "noise"),
+        (lambda s: type(s)(bright, NOISE, 3, grid=255), "grid"),
+        (lambda s: type(s)("model.pt", NOISE, 3), "model"),
+        (lambda s: type(s)(bright, "uniform", 3), "noise"),
     ],
 )
 def test_bad_calls_are_refused(call: Callable[[Any], object], message: str) -> None:

@@ -52,3 +52,19 @@ def test_accuracy_is_the_share_of_hits() -> None:
 def test_bad_settings_are_refused(change: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="positive"):
         TrainingSettings(**change)  # type: ignore[arg-type]
+
+
+def test_the_number_of_threads_changes_no_weight() -> None:
+    digits = load_dataset("digits")
+    noise = Noise("uniform", 64, sigma=0.25)
+    threads = torch.get_num_threads()
+    weights = []
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            network = train_network(digits, noise, TrainingSettings("cnn", epochs=1), 0, CPU)
+            weights.append(torch.cat([part.detach().flatten() for part in network.parameters()]))
+            assert torch.get_num_threads() == count
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(weights[0], weights[1])
