@@ -38,7 +38,10 @@ def list_(as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=2))
         return
     for row in rows:
-        click.echo(f"{row['name']:20} {row['geometry']:8} {row['density']}" + (f"  on {row['support']}" if row["support"] else ""))
+        click.echo(
+            f"{row['name']:20} {row['geometry']:8} {row['density']}"
+            + (f"  on {row['support']}" if row["support"] else "")
+        )
         for name, entry in row["parameters"].items():  # type: ignore[attr-defined]
             click.echo(f"    {name}: {entry['domain'] or 'any real'} (default {entry['default']:g})")
         for adversary, method in row["adversaries"].items():  # type: ignore[attr-defined]
@@ -49,7 +52,9 @@ def list_(as_json: bool) -> None:
 @click.argument("name")
 @click.option("--density", required=True, help='q up to a factor, e.g. "exp(-r**k)".')
 @click.option("--geometry", required=True, help=f"What r is: one of {', '.join(GEOMETRIES)}.")
-@click.option("--param", "params", multiple=True, help='A domain ("k>0") or a value ("k=2"); repeat for more.')
+@click.option(
+    "--param", "params", multiple=True, help='A domain ("k>0") or a value ("k=2"); repeat for more.'
+)
 @click.option("--support", default="", help='Where the density is positive, e.g. "r<=1".')
 @click.option("--adversary", default=None, help="Require a radius against this norm: 1, 2 or inf.")
 @click.option("--reference", default="", help="Source, one line.")
@@ -64,10 +69,14 @@ def add_distribution(
     spec = Spec(name, density, geometry, support, parameters, reference, fixed)
     known = known_specs()
     if name in known and known[name] != spec and not (replace or dry_run):
-        raise SpecError(f"{name} is already there with another density ({known[name].density}); choose a name or pass --replace")
+        raise SpecError(
+            f"{name} is already there with another density ({known[name].density}); choose a name or pass --replace"
+        )
     family = derive_family(spec)
     if adversary is not None and norm_name(adversary) not in family.adversaries:
-        raise SpecError(f"{name} has no radius against l{norm_name(adversary)}; available: {', '.join(family.adversaries)}")
+        raise SpecError(
+            f"{name} has no radius against l{norm_name(adversary)}; available: {', '.join(family.adversaries)}"
+        )
     if dry_run:
         for a in family.adversaries:
             click.echo(explain(family, a))
@@ -117,7 +126,14 @@ def explain_(name: str, adversary: str, form: str, as_json: bool) -> None:
     family = derive_family(find_spec(name))
     text = explain(family, norm_name(adversary), form)
     if as_json:
-        text = json.dumps({"name": name, "adversary": norm_name(adversary), "method": family.method(norm_name(adversary)), "explanation": text})
+        text = json.dumps(
+            {
+                "name": name,
+                "adversary": norm_name(adversary),
+                "method": family.method(norm_name(adversary)),
+                "explanation": text,
+            }
+        )
     click.echo(text.rstrip("\n"))
 
 
@@ -131,7 +147,14 @@ def explain_(name: str, adversary: str, form: str, as_json: bool) -> None:
 @click.option("--sigma", default=None, help="Standard deviation of a coordinate, instead of --scale.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def radius(
-    name: str, adversary: str, dim: int, rho: str, params: tuple[str, ...], scale: str | None, sigma: str | None, as_json: bool
+    name: str,
+    adversary: str,
+    dim: int,
+    rho: str,
+    params: tuple[str, ...],
+    scale: str | None,
+    sigma: str | None,
+    as_json: bool,
 ) -> None:
     """The certified radius: the generated code's float and a proved enclosure."""
     from derive.query import query
@@ -157,7 +180,7 @@ def main(arguments: list[str] | None = None) -> Any:
     except click.ClickException as error:
         click.echo(f"error: {' '.join(error.format_message().split())}", err=True)
         sys.exit(2)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ArithmeticError, NotImplementedError) as error:
         click.echo(f"error: {' '.join(str(error).split())}", err=True)
         sys.exit(2)
 

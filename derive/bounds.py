@@ -32,7 +32,13 @@ class Enclosure:
 
 
 def enclose(
-    family: Family, adversary: str, *, dim: int, rho: sp.Rational, parameters: Mapping[str, sp.Rational], scale: sp.Rational
+    family: Family,
+    adversary: str,
+    *,
+    dim: int,
+    rho: sp.Rational,
+    parameters: Mapping[str, sp.Rational],
+    scale: sp.Rational,
 ) -> Enclosure:
     """The enclosure of the radius at an exact rho and scale; SpecError outside the domain."""
     values = checked_values(family, dim, parameters)
@@ -47,8 +53,12 @@ def enclose(
             ball = native_ball(family.native[other], values, rho) * evaluate(factor, _balls(values))
             found.append((ball, f"converted from l{other}: R{'' if factor == 1 else f' * {factor}'}"))
         if not found:
-            raise SpecError(f"{family.spec.name} has no radius against l{adversary}; it has {', '.join(family.adversaries)}")
-        best, route = max(found, key=lambda pair: float(pair[0].lower()) if pair[0].is_finite() else float("inf"))
+            raise SpecError(
+                f"{family.spec.name} has no radius against l{adversary}; it has {', '.join(family.adversaries)}"
+            )
+        best, route = max(
+            found, key=lambda pair: float(pair[0].lower()) if pair[0].is_finite() else float("inf")
+        )
         for ball, _ in found:
             best = best.max(ball) if ball.is_finite() and best.is_finite() else best
         best = best * exact(scale)
@@ -66,7 +76,9 @@ def checked_values(
     known = {q.name: q for q in family.spec.parameters}
     for name in parameters:
         if name not in known:
-            raise SpecError(f"{family.spec.name} has no parameter {name!r}; it has {', '.join(known) or 'none'}")
+            raise SpecError(
+                f"{family.spec.name} has no parameter {name!r}; it has {', '.join(known) or 'none'}"
+            )
     values: dict[sp.Symbol, sp.Rational] = {dim_symbol: sp.Integer(dim)}
     for name, q in known.items():
         value = parameters.get(name, q.default)
@@ -76,7 +88,9 @@ def checked_values(
     for condition, guard in family.conditions:
         if (guard is None or guard.subs(values) != 0) and not condition.subs(values) > 0:
             shown = ", ".join(f"{s} = {v}" for s, v in values.items())
-            raise SpecError(f"{family.spec.name} needs {condition} > 0{f' where {guard} is not 0' if guard is not None else ''}, not {shown}")
+            raise SpecError(
+                f"{family.spec.name} needs {condition} > 0{f' where {guard} is not 0' if guard is not None else ''}, not {shown}"
+            )
     return values
 
 
@@ -88,7 +102,9 @@ def native_ball(derivation: Derivation, values: Mapping[sp.Symbol, sp.Rational],
     evaluation = closed or derivation.evaluation
     match evaluation:
         case Closed(radius):
-            return evaluate(radius, _balls(values) | {rho: exact(at), gap: exact(at - HALF), fail: exact(1 - at)})
+            return evaluate(
+                radius, _balls(values) | {rho: exact(at), gap: exact(at - HALF), fail: exact(1 - at)}
+            )
         case Cone():
             return _cone_radius(_numbers(evaluation, values), at, ctx.prec)
         case Lattice(slope):
@@ -105,12 +121,16 @@ def _numbers(cone: Cone, values: Mapping[sp.Symbol, sp.Rational]) -> BallCone:
     law = cone.law
     terms = tuple((sp.Rational(c.subs(values)), sp.Rational(q.subs(values))) for c, q in cone.terms)
     shape, rate, power = (sp.Rational(x.subs(values)) for x in (law.shape, law.rate, law.power))
-    return BallCone(sp.Rational(cone.weight.subs(values)), shape, rate, power, tuple(t for t in terms if t[0] != 0))
+    return BallCone(
+        sp.Rational(cone.weight.subs(values)), shape, rate, power, tuple(t for t in terms if t[0] != 0)
+    )
 
 
 def _lattice(dim: int, slope: arb, p: arb) -> arb:
     """Exact knots of the score slope·(2 i - dim), then a sum of logarithms."""
-    start = dim // 2 + 1  # the smallest positive score; between its knot and 1/2 Phi is flat (even d) or they agree
+    start = (
+        dim // 2 + 1
+    )  # the smallest positive score; between its knot and 1/2 Phi is flat (even d) or they agree
     choose = fmpz(comb(dim, start))
     power = arb(2) ** -dim
     total = sum_tail(dim, start)

@@ -8,6 +8,7 @@ What lies below the first node has too little mass to matter and is added as a b
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import scipy.special as sc
@@ -72,7 +73,11 @@ class ConeEnclosure:
         v = self._log_t(u)
         middle = _middle(v)
         t = middle.exp()
-        centre = acb(t.real.gamma_upper(shape, regularized=1)) if t.imag == 0 else t.gamma_upper(acb(shape), regularized=1)
+        centre = (
+            acb(t.real.gamma_upper(shape, regularized=1))
+            if t.imag == 0
+            else t.gamma_upper(acb(shape), regularized=1)
+        )
         if _is_point(v):
             return centre
         return centre - (v - middle) * self._density(shape, u)
@@ -144,7 +149,12 @@ class ConeEnclosure:
 
         start, end = (cut, near) if upper else (near, cut)
         total = _integral(integrand, start, end)
-        last = (high - low) * self.power * self._density(self.shape, acb(hull(low, high))).real / self._share(acb(far), upper).real
+        last = (
+            (high - low)
+            * self.power
+            * self._density(self.shape, acb(hull(low, high))).real
+            / self._share(acb(far), upper).real
+        )
         return total + hull(arb(0), skipped) + hull(arb(0), last)
 
     # falling and then rising scores: {r ≤ e**w} ∪ {r ≥ e**v} with equal scores at both ends
@@ -256,8 +266,10 @@ def _widen(z: acb, factor: float) -> acb:
     return acb(arb(0, size), arb(0, size))
 
 
-def _integral(integrand: object, start: arb, end: arb) -> arb:
-    value = acb.integral(integrand, acb(start), acb(end), rel_tol=arb(2) ** -60, abs_tol=arb(2) ** -200, eval_limit=200_000)
+def _integral(integrand: Callable[[acb, bool], acb], start: arb, end: arb) -> arb:
+    value = acb.integral(
+        integrand, acb(start), acb(end), rel_tol=arb(2) ** -60, abs_tol=arb(2) ** -200, eval_limit=200_000
+    )
     if not value.real.is_finite():
         raise ArithmeticError("the radius integral could not be enclosed")
     return value.real

@@ -64,7 +64,9 @@ class Derivation:
     evaluation: Evaluation
     reduction: Reduction
     steps: tuple[Step, ...]
-    conditions: tuple[tuple[sp.Expr, sp.Expr | None], ...] = ()  # (must be positive, only where this is not 0)
+    conditions: tuple[
+        tuple[sp.Expr, sp.Expr | None], ...
+    ] = ()  # (must be positive, only where this is not 0)
     special: tuple[tuple[Mapping[sp.Symbol, sp.Rational], Closed], ...] = field(default=())
 
     @property

@@ -21,6 +21,8 @@ def differential(profile: Profile, law: RadialLaw, reduction: Reduction) -> Deri
     steps = [_reduction_step(reduction), _law_step(law, reduction)]
     if isinstance(law, FlatRadialLaw):
         return None if reduction.weight is None else _jump(law, reduction, steps)
+    if not all(c.is_nonnegative for c, _ in profile.terms):
+        return None  # where psi falls in r, the half A = -1 has positive scores too: another greedy set
     if reduction.weight is None:
         return _lattice(profile, reduction, steps) if profile.shape == "constant" else None
     if profile.shape == "constant":
@@ -39,7 +41,10 @@ def _reduction_step(reduction: Reduction) -> Step:
 
 
 def _law_step(law: RadialLaw, reduction: Reduction) -> Step:
-    return Step("Law of the radius", f"r has density proportional to r**({reduction.view.exponent} - 1)·exp(-psi(r)): {law}.")
+    return Step(
+        "Law of the radius",
+        f"r has density proportional to r**({reduction.view.exponent} - 1)·exp(-psi(r)): {law}.",
+    )
 
 
 def _jump(law: FlatRadialLaw, reduction: Reduction, steps: list[Step]) -> Derivation:
@@ -47,7 +52,10 @@ def _jump(law: FlatRadialLaw, reduction: Reduction, steps: list[Step]) -> Deriva
     jump = sp.simplify(reduction.weight * law.edge_density)
     radius = gap / jump
     steps += [
-        Step("Greedy set", "psi' = 0 inside; all of the derivative is the surface mass of the jump, taken first and whole."),
+        Step(
+            "Greedy set",
+            "psi' = 0 inside; all of the derivative is the surface mass of the jump, taken first and whole.",
+        ),
         Step("Growth", "Phi is this jump for every p.", (("Phi(p)", jump),)),
         Step("Radius", "The integral of a constant.", (("R(rho)", radius),)),
     ]
@@ -58,7 +66,13 @@ def _jump(law: FlatRadialLaw, reduction: Reduction, steps: list[Step]) -> Deriva
 def _constant(score: sp.Expr, reduction: Reduction, steps: list[Step]) -> Derivation:
     weight = reduction.weight
     assert weight is not None
-    steps.append(Step("Greedy set", "The score is constant, so inside A = 1 any set of measure p is as good.", (("psi'", score),)))
+    steps.append(
+        Step(
+            "Greedy set",
+            "The score is constant, so inside A = 1 any set of measure p is as good.",
+            (("psi'", score),),
+        )
+    )
     if weight == HALF:
         radius = -Log1p(-2 * gap) / score
         steps.append(Step("Growth", "For p ≤ 1/2.", (("Phi(p)", score * p),)))
@@ -81,20 +95,27 @@ def _quantile(law: GammaRadialLaw, profile: Profile, reduction: Reduction, steps
     radius = law.quantile(2 * gap)
     share = sum((c * law.moment(q) * law.upper_share(q, threshold) for c, q in profile.terms), sp.Integer(0))
     steps += [
-        Step("Greedy set", "psi' rises, so the greedy sets are {A = 1, r ≥ s}.", (("psi'(r)", profile.score),)),
+        Step(
+            "Greedy set", "psi' rises, so the greedy sets are {A = 1, r ≥ s}.", (("psi'(r)", profile.score),)
+        ),
         Step(
             "Growth",
             "Phi(s) = ½E[psi'; r ≥ s] is the density of x_1 at s: both have derivative -psi'·density and vanish at infinity.",
             (("p(s)", law.upper_share(sp.Integer(0), threshold) / 2), ("Phi(s)", share / 2)),
         ),
-        Step("Substitution", "With the boundary s as variable, dp = -density ds, hence dp/Phi = -ds: no integral is left."),
+        Step(
+            "Substitution",
+            "With the boundary s as variable, dp = -density ds, hence dp/Phi = -ds: no integral is left.",
+        ),
         Step("Radius", "R is the rho-quantile of one coordinate.", (("R(rho)", radius),)),
     ]
     evaluation: Evaluation = Closed(radius)
     if radius.has(GammaQuantile):  # no such quantile on a GPU: the curve of the same law instead
         evaluation = Cone(HALF, law, profile.terms)
     conditions = tuple(_mean_conditions(law, profile))
-    return Derivation(reduction.adversary, "differential", True, evaluation, reduction, tuple(steps), conditions)
+    return Derivation(
+        reduction.adversary, "differential", True, evaluation, reduction, tuple(steps), conditions
+    )
 
 
 def _mean_conditions(law: GammaRadialLaw, profile: Profile) -> Iterator[tuple[sp.Expr, sp.Expr | None]]:
@@ -103,11 +124,13 @@ def _mean_conditions(law: GammaRadialLaw, profile: Profile) -> Iterator[tuple[sp
         yield tidy(law.shape + q / law.power), None if coefficient.is_nonzero else coefficient
 
 
-def _cone(law: GammaRadialLaw, profile: Profile, reduction: Reduction, steps: list[Step]) -> Derivation | None:
+def _cone(
+    law: GammaRadialLaw, profile: Profile, reduction: Reduction, steps: list[Step]
+) -> Derivation | None:
     weight = reduction.weight
     assert weight is not None
-    if not all(c.is_nonnegative for c, _ in profile.terms):
-        return None
+    if any(c.is_nonpositive for c, guard in _mean_conditions(law, profile) if guard is None):
+        return None  # an infinite mean score: Phi(1/2) is infinite and R is 0
     mean = _mean(law, profile)
     orders = {
         "rising": "psi' rises, so the greedy sets are {A = 1, r ≥ s}",
@@ -137,25 +160,36 @@ def _cone(law: GammaRadialLaw, profile: Profile, reduction: Reduction, steps: li
                 (("Phi", sp.simplify(weight * mean)), ("R(rho)", sp.simplify(gap / (weight * mean)))),
             )
         )
-    density = law.power * threshold ** (law.power * law.shape - 1) * law.rate**law.shape * sp.exp(-law.t(threshold))
+    density = (
+        law.power * threshold ** (law.power * law.shape - 1) * law.rate**law.shape * sp.exp(-law.t(threshold))
+    )
     integrand = density / sp.gamma(law.shape) / upper
     s_rho = sp.Symbol("s_rho")
     if profile.shape == "rising":
         branch = "Second branch" if weight != HALF else "Radius"
         text = "With s as variable; no quantile is left under the integral, whose upper end is where p(s) = 1 - rho."
         formula = sp.Integral(integrand, (threshold, 0, s_rho))
-        steps.append(Step(branch, text, (("R(rho)" if weight == HALF else "R(rho) - R(1 - weight)", formula),)))
+        steps.append(
+            Step(branch, text, (("R(rho)" if weight == HALF else "R(rho) - R(1 - weight)", formula),))
+        )
     else:
         text = "R is the integral of dp/Phi along the boundary, evaluated on a curve of tangents of Phi (Phi is concave): never above R."
-        steps.append(Step("Radius", text, (("R(rho)", sp.Integral(1 / sp.Function("Phi")(p), (p, 1 - rho, HALF))),)))
+        steps.append(
+            Step("Radius", text, (("R(rho)", sp.Integral(1 / sp.Function("Phi")(p), (p, 1 - rho, HALF))),))
+        )
     conditions = tuple(_mean_conditions(law, profile))
     evaluation = Cone(weight, law, profile.terms)
-    return Derivation(reduction.adversary, "differential", False, evaluation, reduction, tuple(steps), conditions)
+    return Derivation(
+        reduction.adversary, "differential", False, evaluation, reduction, tuple(steps), conditions
+    )
 
 
 def _mean(law: GammaRadialLaw, profile: Profile) -> sp.Expr:
     """E[psi'] in the shortest form that SymPy reaches."""
-    whole = sum((c * law.rate ** (-q / law.power) * sp.gamma(law.shape + q / law.power) for c, q in profile.terms), sp.Integer(0))
+    whole = sum(
+        (c * law.rate ** (-q / law.power) * sp.gamma(law.shape + q / law.power) for c, q in profile.terms),
+        sp.Integer(0),
+    )
     return sp.factor(sp.gammasimp(whole / sp.gamma(law.shape)))
 
 
@@ -166,12 +200,19 @@ def _lattice(profile: Profile, reduction: Reduction, steps: list[Step]) -> Deriv
     slope = profile.score
     binomial = sp.binomial(dim, i) / 2**dim
     steps += [
-        Step("Greedy set", "The score takes the values psi'·(2i - d); the largest are taken first.", (("psi'", slope),)),
+        Step(
+            "Greedy set",
+            "The score takes the values psi'·(2i - d); the largest are taken first.",
+            (("psi'", slope),),
+        ),
         Step(
             "Growth",
             "Knots of the piecewise linear Phi; between p_{m+1} and p_m its slope is psi'·(2m - d).",
             (("p_m", sp.Sum(binomial, (i, m, dim))), ("Phi_m", slope * m * sp.binomial(dim, m) / 2**dim)),
         ),
-        Step("Radius", "The integral of dp/Phi over a linear piece is log(Phi_m/Phi_{m+1})/slope; R is their sum, without quadrature."),
+        Step(
+            "Radius",
+            "The integral of dp/Phi over a linear piece is log(Phi_m/Phi_{m+1})/slope; R is their sum, without quadrature.",
+        ),
     ]
     return Derivation(reduction.adversary, "differential", False, Lattice(slope), reduction, tuple(steps))

@@ -48,9 +48,7 @@ def _header(family: Family, verified: Sequence[str]) -> str:
     spec = family.spec
     domain = ["dim ≥ 1", *(q.domain for q in spec.parameters if q.domain)]
     domain += [f"{c} > 0" + ("" if g is None else f" where {g} ≠ 0") for c, g in family.conditions]
-    radii = [
-        f"    {'l' + a:5} R = {_one_line(d)}   [{d.label}]" for a, d in family.native.items()
-    ]
+    radii = [f"    {'l' + a:5} R = {_one_line(d)}   [{d.label}]" for a, d in family.native.items()]
     radii += [f"    {'l' + a:5} {family.method(a)}" for a in family.adversaries if family.routes[a]]
     lines = [
         f'"""{spec.name}: noise with density q(x) ∝ {spec.density}, {TITLES[spec.geometry]}, at scale 1.',
@@ -105,8 +103,8 @@ def _constants(family: Family) -> str:
         f"DENSITY = {spec.density!r}",
         f"REFERENCE = {spec.reference!r}",
         f"SPEC_HASH = {spec.hash!r}",
-        f"PARAMETERS: dict[str, float] = {({q.name: float(q.default) for q in spec.parameters})!r}",
-        f"PARAMETER_DOMAINS: dict[str, str] = {({q.name: q.domain for q in spec.parameters})!r}",
+        f"PARAMETERS: dict[str, float] = { ({q.name: float(q.default) for q in spec.parameters})!r}",
+        f"PARAMETER_DOMAINS: dict[str, str] = { ({q.name: q.domain for q in spec.parameters})!r}",
         f"ADVERSARIES = {family.adversaries!r}",
         "METHODS = {",
         *(f"    {a!r}: {m!r}," for a, m in methods.items()),
@@ -122,18 +120,35 @@ def _check(family: Family) -> str:
         "    special.dimension(dim)",
     ]
     for q in family.spec.parameters:
-        holds = " and ".join(f"x {c[len(q.name) :].rstrip('0123456789.-/')} {_bound(c)}" for c in q.conditions) or "True"
-        lines.append(f'    special.number("{q.name}", {q.name}, lambda x: {holds}, "a number with {q.domain or "any value"}")')
+        holds = (
+            " and ".join(f"x {c[len(q.name) :].rstrip('0123456789.-/')} {_bound(c)}" for c in q.conditions)
+            or "True"
+        )
+        lines.append(
+            f'    special.number("{q.name}", {q.name}, lambda x: {holds}, "a number with {q.domain or "any value"}")'
+        )
     for condition, guard in family.conditions:
-        shown = f"{family.spec.name} needs {_plain(condition)} > 0" + (f" where {guard} is not 0" if guard is not None else "")
-        values = ", ".join(f"{n} = {{{n}!r}}" for n in ["dim", *_names(family)] if n == "dim" or n in _plain(condition))
-        test = f"{code(condition)} > 0.0" if guard is None else f"{code(guard)} == 0.0 or {code(condition)} > 0.0"
+        shown = f"{family.spec.name} needs {_plain(condition)} > 0" + (
+            f" where {guard} is not 0" if guard is not None else ""
+        )
+        values = ", ".join(
+            f"{n} = {{{n}!r}}" for n in ["dim", *_names(family)] if n == "dim" or n in _plain(condition)
+        )
+        test = (
+            f"{code(condition)} > 0.0"
+            if guard is None
+            else f"{code(guard)} == 0.0 or {code(condition)} > 0.0"
+        )
         lines.append(f'    special.require({test}, f"{shown}, not {values}")')
     return "\n".join(lines)
 
 
 def _plain(condition: sp.Expr) -> str:
-    return str(sp.sstr(sp.factor(sp.together(condition)))).replace("d", "dim") if condition.free_symbols else str(condition)
+    return (
+        str(sp.sstr(sp.factor(sp.together(condition)))).replace("d", "dim")
+        if condition.free_symbols
+        else str(condition)
+    )
 
 
 def _bound(condition: str) -> str:
@@ -166,12 +181,18 @@ def _native(family: Family, adversary: str, derivation: Derivation) -> str:
     ]
     for values, closed in derivation.special:
         test = " and ".join(f"{s} == {float(v)!r}" for s, v in sorted(values.items(), key=str))
-        lines += [f"    if {test}:", *_closed_lines(closed, "        "), "        return special.finish(xp, above, value, scale)"]
+        lines += [
+            f"    if {test}:",
+            *_closed_lines(closed, "        "),
+            "        return special.finish(xp, above, value, scale)",
+        ]
     match derivation.evaluation:
         case Closed():
             lines += _closed_lines(derivation.evaluation, "    ")
         case _:
-            lines.append(f"    value = _curve_l{adversary}(dim{''.join(', ' + n for n in _names(family))})(xp, rho)")
+            lines.append(
+                f"    value = _curve_l{adversary}(dim{''.join(', ' + n for n in _names(family))})(xp, rho)"
+            )
     lines.append("    return special.finish(xp, above, value, scale)")
     if isinstance(derivation.evaluation, Closed):
         return "\n".join(lines)
@@ -221,13 +242,24 @@ def _dispatch(family: Family) -> str:
         calls += list(family.routes[a])
         texts = []
         for b, factor in calls:
-            scaled = "scale" if factor == 1 else f"scale * {code(factor)}" if code(factor)[0] != "1" else f"scale {code(factor)[4:]}"
+            scaled = (
+                "scale"
+                if factor == 1
+                else f"scale * {code(factor)}"
+                if code(factor)[0] != "1"
+                else f"scale {code(factor)[4:]}"
+            )
             texts.append(f"radius_l{b}(rho, dim=dim, scale={scaled}{_pass(family)})")
         lines.append(f'    if name == "{a}":')
         if len(texts) == 1:
             lines.append(f"        return {texts[0]}")
         else:
-            lines += ["        routes = [", *(f"            {t}," for t in texts), "        ]", "        return special.best(rho, routes)"]
+            lines += [
+                "        routes = [",
+                *(f"            {t}," for t in texts),
+                "        ]",
+                "        return special.best(rho, routes)",
+            ]
     lines.append('    raise ValueError(f"no radius against l{name}")')
     return "\n".join(lines)
 
@@ -251,10 +283,12 @@ def _growth(family: Family, adversary: str, derivation: Derivation) -> str:
                 lines.append(f"    return np.full_like(p, {code(growth)}) * special.ROUND_UP")
             else:
                 lines += (["    xp = special.NUMPY"] if "xp." in code(growth) else []) + [
-                    f"    return special.ROUND_UP * ({code(growth)})"
+                    f"    return np.asarray(special.ROUND_UP * ({code(growth)}))"
                 ]
         case _:
-            lines.append(f"    return _curve_l{adversary}(dim{''.join(', ' + n for n in _names(family))}).growth(p)")
+            lines.append(
+                f"    return _curve_l{adversary}(dim{''.join(', ' + n for n in _names(family))}).growth(p)"
+            )
     return "\n".join(lines)
 
 
@@ -264,13 +298,17 @@ def _sigma(family: Family) -> str:
         f"def sigma_of_scale(scale: float, *, dim: int{_signature(family)}) -> float:",
         '    """Standard deviation of a coordinate at this scale."""',
         f"    check(dim=dim{_pass(family)})",
-        '    return special.positive("scale", scale) * _unit_sigma(dim' + "".join(f", {n}" for n in _names(family)) + ")",
+        '    return special.positive("scale", scale) * _unit_sigma(dim'
+        + "".join(f", {n}" for n in _names(family))
+        + ")",
         "",
         "",
         f"def scale_of_sigma(sigma: float, *, dim: int{_signature(family)}) -> float:",
         '    """The scale at which a coordinate has this standard deviation."""',
         f"    check(dim=dim{_pass(family)})",
-        '    return special.positive("sigma", sigma) / _unit_sigma(dim' + "".join(f", {n}" for n in _names(family)) + ")",
+        '    return special.positive("sigma", sigma) / _unit_sigma(dim'
+        + "".join(f", {n}" for n in _names(family))
+        + ")",
         "",
         "",
         f"def _unit_sigma(dim: int{''.join(f', {n}: float' for n in _names(family))}) -> float:",

@@ -41,7 +41,9 @@ class Family:
     def method(self, adversary: str) -> str:
         """How the radius for this norm comes about, in words."""
         natives = [self.native[adversary].label] if adversary in self.native else []
-        converted = [f"converted from l{b}: R{'' if f == 1 else f' * {f}'}" for b, f in self.routes[adversary]]
+        converted = [
+            f"converted from l{b}: R{'' if f == 1 else f' * {f}'}" for b, f in self.routes[adversary]
+        ]
         parts = natives + converted
         return parts[0] if len(parts) == 1 else "best of: " + "; ".join(parts)
 
@@ -68,7 +70,9 @@ def derive_family(spec: Spec) -> Family:
     found = views(spec, profile)
     laws = {view.geometry: radial_law(spec, profile, view.exponent) for view in found}
     own = found[0]
-    variance = sp.factor(sp.gammasimp(sp.simplify(own.second_moment * laws[own.geometry].moment(sp.Integer(2)))))
+    variance = sp.factor(
+        sp.gammasimp(sp.simplify(own.second_moment * laws[own.geometry].moment(sp.Integer(2))))
+    )
     native: dict[str, Derivation] = {}
     for adversary in NORMS:
         exact = flat_product(profile, found, adversary)
@@ -77,12 +81,14 @@ def derive_family(spec: Spec) -> Family:
             result = differential(profile, laws[reduction.view.geometry], reduction)
             candidates += [result] if result else []
         if candidates:
-            best = max(candidates, key=lambda c: (c.tight, c.method == "level set", isinstance(c.evaluation, Closed)))
+            best = max(
+                candidates, key=lambda c: (c.tight, c.method == "level set", isinstance(c.evaluation, Closed))
+            )
             native[adversary] = replace(best, special=special_cases(spec, profile, best))
     if not native:
         raise SpecError(
-            f"no radius: {spec.geometry} level sets with density {spec.density!r} leave no single worst direction against l1, l2 or linf "
-            "that the engine can prove; geometries derived today: product (l1), l1 (l1), linf (l1, linf)"
+            f"no radius: for {spec.geometry} level sets with density {spec.density!r} the engine finds no greedy set against l1, l2 or "
+            "linf; it derives product (l1), l1 (l1) and linf (l1, linf) for densities that fall in r and whose score has a finite mean"
         )
     routes: dict[str, tuple[tuple[str, sp.Expr], ...]] = {}
     for adversary in NORMS:
@@ -126,7 +132,9 @@ def special_cases(
         terms = tuple((c.subs(values), q.subs(values)) for c, q in profile.terms)
         kept = tuple((c, q) for c, q in terms if c != 0)
         inside = Profile(profile.psi.subs(values), kept, profile.bound)
-        result = differential(inside, radial_law(spec, inside, general.reduction.view.exponent), general.reduction)
+        result = differential(
+            inside, radial_law(spec, inside, general.reduction.view.exponent), general.reduction
+        )
         if result and isinstance(result.evaluation, Closed) and (values, result.evaluation) not in cases:
             cases.append((values, result.evaluation))
     return tuple(cases)

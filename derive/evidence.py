@@ -34,7 +34,14 @@ def evidence(family: Family, draft: str) -> list[str]:
             for adversary in family.adversaries:
                 found = module.radius(np.array(CONFIDENCES), adversary=adversary, dim=dim, **floats)
                 for rho, radius in zip(CONFIDENCES, found, strict=True):
-                    ball = enclose(family, adversary, dim=dim, rho=sp.Rational(rho), parameters=values, scale=sp.Integer(1))
+                    ball = enclose(
+                        family,
+                        adversary,
+                        dim=dim,
+                        rho=sp.Rational(rho),
+                        parameters=values,
+                        scale=sp.Integer(1),
+                    )
                     gap = _below(sp.Rational(float(radius)), ball.lower, ball.upper)
                     if gap is None:
                         raise ValueError(
@@ -44,7 +51,9 @@ def evidence(family: Family, draft: str) -> list[str]:
                     count, worst = count + 1, max(worst, gap)
     lines = ["proved    psi' equals its sum of powers; the Pearson identity of the radial law; R(1/2) = 0"]
     if any(isinstance(d.evaluation, Cone) for d in family.native.values()):
-        lines.append("tested    nodes of the curves: float64 with a slack of 2**-39; between nodes concavity proves the bound")
+        lines.append(
+            "tested    nodes of the curves: float64 with a slack of 2**-39; between nodes concavity proves the bound"
+        )
     lines.append(
         f"enclosed  {count} radii (dim {', '.join(map(str, DIMENSIONS))}): none above its ball-arithmetic lower end, "
         f"all within {_round_up(worst):.0e} of it (relative)"
@@ -74,7 +83,9 @@ def _parameter_sets(family: Family) -> list[dict[str, sp.Rational]]:
     defaults = {q.name: q.default for q in parameters}
     sets, last = [defaults], dict(defaults)
     for q in parameters:
-        for value in [v for v in (sp.Rational(1, 2), sp.Integer(2), sp.Integer(3)) if v != q.default and q.contains(v)][:2]:
+        for value in [
+            v for v in (sp.Rational(1, 2), sp.Integer(2), sp.Integer(3)) if v != q.default and q.contains(v)
+        ][:2]:
             sets.append(defaults | {q.name: value})
             last[q.name] = value
     return sets if last in sets else [*sets, last]

@@ -21,7 +21,9 @@ def explain(family: Family, adversary: str, form: str = "text") -> str:
     if form not in FORMATS:
         raise SpecError(f"the format must be one of {', '.join(FORMATS)}, not {form!r}")
     if adversary not in family.adversaries:
-        raise SpecError(f"{family.spec.name} has no radius against {_NORM[adversary]}; it has {', '.join(family.adversaries)}")
+        raise SpecError(
+            f"{family.spec.name} has no radius against {_NORM[adversary]}; it has {', '.join(family.adversaries)}"
+        )
     steps = [*hypotheses(family)]
     if adversary in family.native:
         derivation = family.native[adversary]
@@ -61,7 +63,13 @@ def _special(derivation: Derivation) -> list[Step]:
     steps = []
     for values, closed in derivation.special:
         where = ", ".join(f"{s} = {v}" for s, v in sorted(values.items(), key=str))
-        steps.append(Step("Closed form", f"For {where} the score is constant and no integral is left.", (("R(rho)", closed.radius),)))
+        steps.append(
+            Step(
+                "Closed form",
+                f"For {where} the score is constant and no integral is left.",
+                (("R(rho)", closed.radius),),
+            )
+        )
     return steps
 
 
@@ -83,7 +91,13 @@ def _conversions(family: Family, adversary: str) -> list[Step]:
     steps = []
     for other, factor in family.routes[adversary]:
         formula = ((f"R_{adversary}", factor * sp.Symbol(f"R_{other}")),)
-        steps.append(Step("Conversion", f"From {_NORM[other]}: the ball against {_NORM[adversary]} fits into the other.", formula))
+        steps.append(
+            Step(
+                "Conversion",
+                f"From {_NORM[other]}: the ball against {_NORM[adversary]} fits into the other.",
+                formula,
+            )
+        )
     if len(steps) + (adversary in family.native) > 1:
         steps.append(Step("Best of all", "The largest of these sound radii is returned."))
     return steps
@@ -96,16 +110,40 @@ def _lines(step: Step) -> list[tuple[str, sp.Expr]]:
 def _text(title: str, steps: Sequence[Step]) -> str:
     out = [title, "=" * len(title)]
     for step in steps:
-        out += ["", f"{step.title}", f"  {step.text}", *(f"    {left} = {sp.sstr(right)}" for left, right in _lines(step))]
+        out += [
+            "",
+            f"{step.title}",
+            f"  {step.text}",
+            *(f"    {left} = {sp.sstr(right)}" for left, right in _lines(step)),
+        ]
     return "\n".join(out) + "\n"
 
 
 def _math(left: str, right: sp.Expr) -> str:
-    names = {"psi'": r"\psi'", "psi'(r)": r"\psi'(r)", "psi(r)": r"\psi(r)", "R(rho)": r"R(\rho)", "Phi": r"\Phi", "sigma**2": r"\sigma^2"}
-    names |= {"Phi(p)": r"\Phi(p)", "Phi(s)": r"\Phi(s)", "Phi_m": r"\Phi_m", "delta(e)": r"\delta(e)", "delta(R)": r"\delta(R)"}
+    names = {
+        "psi'": r"\psi'",
+        "psi'(r)": r"\psi'(r)",
+        "psi(r)": r"\psi(r)",
+        "R(rho)": r"R(\rho)",
+        "Phi": r"\Phi",
+        "sigma**2": r"\sigma^2",
+    }
+    names |= {
+        "Phi(p)": r"\Phi(p)",
+        "Phi(s)": r"\Phi(s)",
+        "Phi_m": r"\Phi_m",
+        "delta(e)": r"\delta(e)",
+        "delta(R)": r"\delta(R)",
+    }
     shown = names.get(left)
     if shown is None:
-        shown = left.replace("Phi", r"\Phi").replace("rho", r"\rho").replace("≤", r"\le ").replace("≥", r"\ge ").replace("*", "")
+        shown = (
+            left.replace("Phi", r"\Phi")
+            .replace("rho", r"\rho")
+            .replace("≤", r"\le ")
+            .replace("≥", r"\ge ")
+            .replace("*", "")
+        )
     return f"{shown} = {sp.latex(right)}"
 
 
@@ -119,7 +157,18 @@ def _markdown(title: str, steps: Sequence[Step]) -> str:
 
 
 _ESCAPES = {"‖": r"$\|$", "Σ": r"$\Sigma$", "≥": r"$\ge$", "≤": r"$\le$", "·": r"$\cdot$", "±": r"$\pm$", "½": r"$\frac12$", "∝": r"$\propto$", "∪": r"$\cup$", "≠": r"$\ne$"}  # fmt: skip
-_ESCAPES |= {"₁": "$_1$", "₂": "$_2$", "∞": r"$_\infty$", "Π": r"$\Pi$", "^": r"\^{}", "_": r"\_", "{": r"\{", "}": r"\}", "–": "--", "σ": r"$\sigma$"}
+_ESCAPES |= {
+    "₁": "$_1$",
+    "₂": "$_2$",
+    "∞": r"$_\infty$",
+    "Π": r"$\Pi$",
+    "^": r"\^{}",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "–": "--",
+    "σ": r"$\sigma$",
+}
 
 
 def _escaped(text: str) -> str:
@@ -160,5 +209,21 @@ def page(family: Family) -> str:
 
 def index_page(specs: Sequence[Spec]) -> str:
     """The list of derivation pages."""
-    rows = [f"| [{s.name}]({s.name}.md) | `{s.density}` | {s.geometry} | {s.support or 'all r > 0'} |" for s in specs]
-    return "\n".join(["# Derivations", "", "Written by the engine from its own steps.", "", "| density | q ∝ | geometry | support |", "|---|---|---|---|", *rows]) + "\n"
+    rows = [
+        f"| [{s.name}]({s.name}.md) | `{s.density}` | {s.geometry} | {s.support or 'all r > 0'} |"
+        for s in specs
+    ]
+    return (
+        "\n".join(
+            [
+                "# Derivations",
+                "",
+                "Written by the engine from its own steps.",
+                "",
+                "| density | q ∝ | geometry | support |",
+                "|---|---|---|---|",
+                *rows,
+            ]
+        )
+        + "\n"
+    )

@@ -39,7 +39,9 @@ FUNCTIONS: Mapping[str, tuple[int, object]] = {
     "max": (2, sp.Max),
 }
 
-_TOKEN = re.compile(r"\s*(?:(\d+\.?\d*(?:[eE][+-]?\d{1,3})?|\.\d+)|([A-Za-z_][A-Za-z_0-9]*)|(\*\*|[-+*/(),]))", re.ASCII)
+_TOKEN = re.compile(
+    r"\s*(?:(\d+\.?\d*(?:[eE][+-]?\d{1,3})?|\.\d+)|([A-Za-z_][A-Za-z_0-9]*)|(\*\*|[-+*/(),]))", re.ASCII
+)
 
 
 class ExpressionError(ValueError):
@@ -64,7 +66,9 @@ class _Parser:
     def take(self, expected: str | None = None) -> str:
         token = self.peek()
         if not token:
-            raise self.fail(f"expected {expected!r} but the text ends" if expected else "the text ends too early")
+            raise self.fail(
+                f"expected {expected!r} but the text ends" if expected else "the text ends too early"
+            )
         if expected is not None and token != expected:
             raise self.fail(f"expected {expected!r}, found {token!r}")
         self.at += 1

@@ -52,9 +52,15 @@ def views(spec: Spec, profile: Profile) -> list[View]:
         exponent = sp.expand(profile.terms[0][1] + 1)  # psi = c·r**exponent
         norm = {sp.Integer(1): "l1", sp.Integer(2): "l2"}.get(exponent)
         if norm and spec.geometry == "product":
-            add(norm, f"the sum of psi(|x_i|) is psi of the {norm} norm when psi is a multiple of r**{exponent}")
+            add(
+                norm,
+                f"the sum of psi(|x_i|) is psi of the {norm} norm when psi is a multiple of r**{exponent}",
+            )
         if norm and spec.geometry == norm:
-            add("product", f"psi of the {norm} norm is the sum of psi(|x_i|) when psi is a multiple of r**{exponent}")
+            add(
+                "product",
+                f"psi of the {norm} norm is the sum of psi(|x_i|) when psi is a multiple of r**{exponent}",
+            )
     return found
 
 

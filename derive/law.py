@@ -40,7 +40,9 @@ class GammaRadialLaw:
         return GammaUpper(tidy(self.shape + q / self.power), self.t(at))
 
     def quantile(self, u: sp.Expr) -> sp.Expr:
-        return sp.powdenest(sp.expand_power_base((GammaQuantile(self.shape, u) / self.rate) ** (1 / self.power)), force=True)
+        return sp.powdenest(
+            sp.expand_power_base((GammaQuantile(self.shape, u) / self.rate) ** (1 / self.power)), force=True
+        )
 
     @property
     def conditions(self) -> tuple[sp.Expr, ...]:
@@ -81,7 +83,9 @@ def radial_law(spec: Spec, profile: Profile, exponent: sp.Expr) -> RadialLaw:
     """The law of r for m = `exponent`; SpecError when the density is not integrable or its law is not one of these."""
     if profile.flat:
         if profile.bound is None:
-            raise SpecError(f"the density {spec.density!r} is not integrable: constant without a support; add --support 'r<=1'")
+            raise SpecError(
+                f"the density {spec.density!r} is not integrable: constant without a support; add --support 'r<=1'"
+            )
         return FlatRadialLaw(exponent, profile.bound)
     if profile.bound is not None:
         raise SpecError(
@@ -94,7 +98,9 @@ def radial_law(spec: Spec, profile: Profile, exponent: sp.Expr) -> RadialLaw:
         else:
             growing.append((coefficient, sp.expand(q + 1)))
     if not growing:
-        raise SpecError(f"the density {spec.density!r} is not integrable: a power of r alone diverges at 0 or at infinity")
+        raise SpecError(
+            f"the density {spec.density!r} is not integrable: a power of r alone diverges at 0 or at infinity"
+        )
     if len(growing) > 1:
         raise SpecError(
             f"the radial law of {spec.density!r} is not Gamma in a power of r (its exponent has {len(growing)} powers); "
@@ -113,7 +119,9 @@ def radial_law(spec: Spec, profile: Profile, exponent: sp.Expr) -> RadialLaw:
         )
     shape = tidy(alpha / power)
     if shape.is_nonpositive:
-        raise SpecError(f"the density {spec.density!r} is not integrable at 0: the Gamma shape {shape} must be positive")
+        raise SpecError(
+            f"the density {spec.density!r} is not integrable at 0: the Gamma shape {shape} must be positive"
+        )
     law = GammaRadialLaw(shape, rate, power)
     pearson = sp.simplify(exponent - r * profile.score - power * (shape - law.t(r)))
     if pearson != 0:

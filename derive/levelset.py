@@ -29,11 +29,24 @@ def flat_product(profile: Profile, found: list[View], adversary: str) -> Derivat
             "The privacy loss of one coordinate shifted by s is 0 with probability 1 - |s|/(2b) and infinite otherwise; d coordinates "
             "compose by multiplying, and the overlap Π(1 - |v_i|/(2b)) is smallest in the ball ‖v‖inf ≤ e at |v_i| = e for all i.",
         ),
-        Step("Growth", "Mass of the shifted cube outside the cube; it costs nothing under q.", (("delta(e)", 1 - (1 - e / (2 * bound)) ** dim),)),
-        Step("Level set", "By Neyman–Pearson G(p, v) = p + delta; the class is kept while delta < rho - 1/2.", (("delta(R)", gap),)),
+        Step(
+            "Growth",
+            "Mass of the shifted cube outside the cube; it costs nothing under q.",
+            (("delta(e)", 1 - (1 - e / (2 * bound)) ** dim),),
+        ),
+        Step(
+            "Level set",
+            "By Neyman–Pearson G(p, v) = p + delta; the class is kept while delta < rho - 1/2.",
+            (("delta(R)", gap),),
+        ),
         Step("Radius", "Solved for e.", (("R(rho)", radius),)),
     )
     reduction = Reduction(
-        product[0], adversary, None, "{-1, 1}^d", "not used: the overlap is exact", "the overlap decreases in every |v_i|"
+        product[0],
+        adversary,
+        None,
+        "{-1, 1}^d",
+        "not used: the overlap is exact",
+        "the overlap decreases in every |v_i|",
     )
     return Derivation(adversary, "level set", True, Closed(radius), reduction, steps)

@@ -58,7 +58,9 @@ def profile_of(spec: Spec) -> Profile:
         raise SpecError(f"the density must be positive, but {spec.density!r} has the factor {constant}")
     psi = -sp.expand(sp.expand_log(sp.log(body), force=True))
     if not psi.is_real:
-        raise SpecError(f"the density must be a positive function of r, but the sign of {spec.density!r} could not be proved")
+        raise SpecError(
+            f"the density must be a positive function of r, but the sign of {spec.density!r} could not be proved"
+        )
     derivative = sp.expand(sp.powsimp(sp.expand(sp.diff(psi, r))))
     terms: dict[sp.Expr, sp.Expr] = {}
     for term in sp.Add.make_args(derivative):

@@ -34,7 +34,13 @@ def float_below(value: sp.Rational) -> float:
 
 
 def query(
-    spec: Spec, adversary: str, dim: int, rho: str, params: Sequence[str], scale: str | None, sigma: str | None
+    spec: Spec,
+    adversary: str,
+    dim: int,
+    rho: str,
+    params: Sequence[str],
+    scale: str | None,
+    sigma: str | None,
 ) -> dict[str, Any]:
     """radius (the generated function at the largest double ≤ rho), lower, upper, np_upper, method, tight.
 
@@ -49,13 +55,15 @@ def query(
         raise SpecError(f"rho must lie in [0, 1], not {rho}")
     parameters: dict[str, sp.Rational] = {}
     for text in params:
-        name, found, value = text.partition("=")
+        name, found, entry = text.partition("=")
         if not found or name.strip() in parameters:
             raise SpecError(f"a parameter must read NAME=VALUE, once each, not {text!r}")
-        parameters[name.strip()] = number(name.strip(), value)
+        parameters[name.strip()] = number(name.strip(), entry)
     checked_values(family, dim, parameters)
     if adversary not in family.adversaries:
-        raise SpecError(f"{spec.name} has no radius against l{adversary}; it has {', '.join(family.adversaries)}")
+        raise SpecError(
+            f"{spec.name} has no radius against l{adversary}; it has {', '.join(family.adversaries)}"
+        )
     module = load(spec.name)
     floats = {name: float(value) for name, value in parameters.items()}
     if scale is not None or sigma is None:
@@ -63,7 +71,9 @@ def query(
     else:
         unit = sp.Rational(module.scale_of_sigma(float(number("sigma", sigma)), dim=dim, **floats))
     if unit <= 0:
-        raise SpecError(f"the {'scale' if sigma is None else 'sigma'} must be greater than 0, not {scale or sigma}")
+        raise SpecError(
+            f"the {'scale' if sigma is None else 'sigma'} must be greater than 0, not {scale or sigma}"
+        )
     ball = enclose(family, adversary, dim=dim, rho=at, parameters=parameters, scale=unit)
     below = np.array([float_below(at)])
     value = float(module.radius(below, adversary=adversary, dim=dim, scale=float_below(unit), **floats)[0])

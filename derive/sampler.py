@@ -19,14 +19,16 @@ def sampler_lines(family: Family) -> list[str]:
     if isinstance(law, FlatRadialLaw):
         if view.geometry == "product":
             return [f"z = {_times(law.bound)}special.uniform_pm1(sizes, generator, dtype)"]
-        raise NotImplementedError(f"no sampler for a flat {view.geometry} law")
+        draw = "torch.rand((sizes[0], 1), generator=generator, device=generator.device, dtype=torch.float64)"
+        lines = [f"norm = {_times(law.bound)}{draw} ** ({code(1 / law.exponent)})"]
+        return [*lines, _along(view.geometry)]
     if view.geometry == "product":
         return _coordinates(law)
     lines = [
         f"t = special.standard_gamma((sizes[0], 1), {code(law.shape)}, generator)",
         f"norm = {_root(law, 't')}",
     ]
-    return [*lines, f"z = (norm.to(dtype) * special.{view.geometry}_direction(sizes[0], dim, generator, dtype)).reshape(sizes)"]
+    return [*lines, _along(view.geometry)]
 
 
 def sampler_text(family: Family) -> str:
@@ -37,6 +39,12 @@ def sampler_text(family: Family) -> str:
     if view.geometry == "product":
         return f"each coordinate on its own: {law}, with a random sign"
     return f"{law}; times a direction from the cone measure of the {view.geometry} sphere"
+
+
+def _along(geometry: str) -> str:
+    return (
+        f"z = (norm.to(dtype) * special.{geometry}_direction(sizes[0], dim, generator, dtype)).reshape(sizes)"
+    )
 
 
 def _coordinates(law: GammaRadialLaw) -> list[str]:

@@ -24,7 +24,23 @@ else:
 GEOMETRIES = ("product", "l1", "l2", "linf")
 SPECS = Path(__file__).parent / "specs"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
-_RESERVED = {"r", "d", "pi", "rho", "p", "s", "gap", "fail", "dim", "scale", "sigma", "adversary", "shape", "generator", "dtype"}
+_RESERVED = {
+    "r",
+    "d",
+    "pi",
+    "rho",
+    "p",
+    "s",
+    "gap",
+    "fail",
+    "dim",
+    "scale",
+    "sigma",
+    "adversary",
+    "shape",
+    "generator",
+    "dtype",
+}
 
 
 class SpecError(ValueError):
@@ -44,7 +60,9 @@ class Parameter:
 
     def __post_init__(self) -> None:
         if not self.contains(self.default):
-            raise SpecError(f"parameter {self.name}: its default {self.default} lies outside its domain {self.domain!r}")
+            raise SpecError(
+                f"parameter {self.name}: its default {self.default} lies outside its domain {self.domain!r}"
+            )
 
     def contains(self, value: sp.Rational) -> bool:
         low = self.lower is None or value > self.lower or (self.lower_closed and value == self.lower)
@@ -95,10 +113,17 @@ class Spec:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or self.name in ("registry", "special"):
-            raise SpecError(f"a name must be a lower-case identifier of at most 41 characters, not {self.name[:60]!r}")
+            raise SpecError(
+                f"a name must be a lower-case identifier of at most 41 characters, not {self.name[:60]!r}"
+            )
         if self.geometry not in GEOMETRIES:
             raise SpecError(f"the geometry must be one of {', '.join(GEOMETRIES)}, not {self.geometry!r}")
-        if "\n" in self.reference or "\r" in self.reference or '"""' in self.reference or len(self.reference) > 300:
+        if (
+            "\n" in self.reference
+            or "\r" in self.reference
+            or '"""' in self.reference
+            or len(self.reference) > 300
+        ):
             raise SpecError("the reference must be one line of at most 300 characters")
         free = sp.sympify(self.expression).free_symbols - {formula.r, formula.dim}
         unused = [q.name for q in self.parameters if q.symbol not in free]
@@ -161,7 +186,12 @@ class Spec:
         lines += [f"support = {_quoted(self.support)}"] if self.support else []
         lines += [f"reference = {_quoted(self.reference)}"] if self.reference else []
         for q in self.parameters:
-            lines += ["", f"[parameters.{q.name}]", f"domain = {_quoted(q.domain)}", f"default = {_quoted(decimal(q.default))}"]
+            lines += [
+                "",
+                f"[parameters.{q.name}]",
+                f"domain = {_quoted(q.domain)}",
+                f"default = {_quoted(decimal(q.default))}",
+            ]
         for name, value in self.fixed.items():
             lines += ["", f"[parameters.{name}]", f"value = {_quoted(decimal(value))}"]
         return "\n".join(lines) + "\n"
@@ -200,10 +230,14 @@ def parameters_from(texts: Sequence[str]) -> tuple[tuple[Parameter, ...], dict[s
     for text in texts:
         match = _CONDITION.fullmatch(text)
         if match is None:
-            raise SpecError(f'a parameter must read NAME>NUMBER, NAME>=NUMBER, NAME<…, NAME<=… or NAME=NUMBER, not {text[:60]!r}')
+            raise SpecError(
+                f"a parameter must read NAME>NUMBER, NAME>=NUMBER, NAME<…, NAME<=… or NAME=NUMBER, not {text[:60]!r}"
+            )
         name, relation, number_text = match.groups()
         if name in _RESERVED or not name.islower() or name.startswith("_"):
-            raise SpecError(f"a parameter's name must be lower-case and not one of the engine's own: {name[:60]!r}")
+            raise SpecError(
+                f"a parameter's name must be lower-case and not one of the engine's own: {name[:60]!r}"
+            )
         if relation is None:
             bounds.setdefault(name, {})
             continue
@@ -227,7 +261,9 @@ def parameters_from(texts: Sequence[str]) -> tuple[tuple[Parameter, ...], dict[s
         lower, lower_closed = ends.get("lower", (None, False))
         upper, upper_closed = ends.get("upper", (None, False))
         if lower is not None and upper is not None and lower >= upper:
-            raise SpecError(f"parameter {name}: no value is both above {decimal(lower)} and below {decimal(upper)}")
+            raise SpecError(
+                f"parameter {name}: no value is both above {decimal(lower)} and below {decimal(upper)}"
+            )
         default = values.pop(name, default_value(lower, lower_closed, upper, upper_closed))
         parameters.append(Parameter(name, lower, lower_closed, upper, upper_closed, default))
     return tuple(parameters), values
@@ -249,7 +285,13 @@ def read_spec(path: Path) -> Spec:
     parameters, fixed = parameters_from(texts)
     try:
         return Spec(
-            data["name"], data["density"], data["geometry"], data.get("support", ""), parameters, data.get("reference", ""), fixed
+            data["name"],
+            data["density"],
+            data["geometry"],
+            data.get("support", ""),
+            parameters,
+            data.get("reference", ""),
+            fixed,
         )
     except KeyError as error:
         raise SpecError(f"{path.name}: the entry {error} is missing") from None
@@ -265,5 +307,7 @@ def find_spec(name: str, folder: Path = SPECS) -> Spec:
     """The density of that name; SpecError naming the known ones otherwise."""
     known = known_specs(folder)
     if name not in known:
-        raise SpecError(f"unknown density {name[:60]!r}; known: {', '.join(known) or 'none'}; add one with add-distribution")
+        raise SpecError(
+            f"unknown density {name[:60]!r}; known: {', '.join(known) or 'none'}; add one with add-distribution"
+        )
     return known[name]

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from derive.emit import module_text, registry_text
 from derive.engine import Family, derive_family
-from derive.explain import page, index_page
-from derive.spec import Spec, SpecError, known_specs
 from derive.evidence import evidence
+from derive.explain import index_page, page
+from derive.spec import Spec, SpecError, known_specs
 
-HAND_WRITTEN = frozenset({"__init__.py", "special.py"})
+HAND_WRITTEN = frozenset({"__init__.py"})
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,9 @@ class Workspace:
         pages = (self.root / "docs" / "derivation").glob("*.md")
         kept = HAND_WRITTEN | {"registry.py"}
         found = [f for f in modules if f.name not in kept and f.stem not in known]
-        return sorted(found + [f for f in pages if f.name not in ("README.md", "coverage.md") and f.stem not in known])
+        return sorted(
+            found + [f for f in pages if f.name not in ("README.md", "coverage.md") and f.stem not in known]
+        )
 
     def differences(self, files: Mapping[Path, str], limit: int = 40) -> list[str]:
         """Lines that show where the files on disk differ from what they should be; empty when they agree."""
@@ -82,7 +84,12 @@ class Workspace:
             found = path.read_bytes()
             if found != text.encode():
                 lines = difflib.unified_diff(
-                    found.decode("utf-8", "replace").splitlines(), text.splitlines(), name, f"{name} (regenerated)", lineterm="", n=1
+                    found.decode("utf-8", "replace").splitlines(),
+                    text.splitlines(),
+                    name,
+                    f"{name} (regenerated)",
+                    lineterm="",
+                    n=1,
                 )
                 shown = list(lines)
                 report += shown[:limit] or [f"{name}: same lines, other bytes"]

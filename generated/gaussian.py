@@ -103,7 +103,7 @@ def growth_l1(p: np.ndarray, *, dim: int) -> np.ndarray:
     check(dim=dim)
     p = special.small_probability(p)
     z = -special.NUMPY.ndtri(p)
-    return special.ROUND_UP * (0.5*math.sqrt(2.0)*math.exp(-0.5*z ** 2)/math.sqrt(math.pi))
+    return np.asarray(special.ROUND_UP * (0.5*math.sqrt(2.0)*math.exp(-0.5*z ** 2)/math.sqrt(math.pi)))
 
 
 def growth_l2(p: np.ndarray, *, dim: int) -> np.ndarray:
@@ -111,7 +111,7 @@ def growth_l2(p: np.ndarray, *, dim: int) -> np.ndarray:
     check(dim=dim)
     p = special.small_probability(p)
     z = -special.NUMPY.ndtri(p)
-    return special.ROUND_UP * (0.5*math.sqrt(2.0)*math.exp(-0.5*z ** 2)/math.sqrt(math.pi))
+    return np.asarray(special.ROUND_UP * (0.5*math.sqrt(2.0)*math.exp(-0.5*z ** 2)/math.sqrt(math.pi)))
 
 
 def sigma_of_scale(scale: float, *, dim: int) -> float:

@@ -117,7 +117,7 @@ def growth_l1(p: np.ndarray, *, dim: int) -> np.ndarray:
     """Phi(p) at scale 1 for 0 < p ≤ 1/2, rounded up: no set of measure p grows faster under an l1 shift."""
     check(dim=dim)
     p = special.small_probability(p)
-    return special.ROUND_UP * (p)
+    return np.asarray(special.ROUND_UP * (p))
 
 
 def growth_linf(p: np.ndarray, *, dim: int) -> np.ndarray:
