@@ -99,7 +99,7 @@ def cases(draw: st.DrawFn, dims: st.SearchStrategy[int], tight: bool = False) ->
         params["k"] = draw(st.sampled_from((0.5, 0.75, 1.0, 1.5, 2.0, 5.0, 10.0)))
         room = draw(st.sampled_from((0.0, 0.0, 0.3, 0.9)))
         params["j"] = room * (dim - 1)
-    tail = draw(st.floats(0.35, 3.5))  # ρ = 1 - 10^-tail, from 0.553 to 0.9997
+    tail = draw(st.floats(0.35, 3.5))  # ρ = 1 - 10^-tail, 0.553 to 0.9997
     scale = draw(st.sampled_from((1.0, 0.25, 3.0)))
     case = Case(family, adversary, dim, scale, 1.0 - 10.0**-tail, params)
     if params:  # parts of the parameter domain have no radius, and say so
