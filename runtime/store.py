@@ -89,15 +89,29 @@ class RunStore:
             raise ValueError(
                 f"run folder {folder} is being written by another process; wait, or choose another"
             ) from None
+        fresh = not self.path.exists()
         self._connection: sqlite3.Connection | None = None
         try:
             with translated(self.path):
                 self._check_file()
                 self._connection = connect(self.path, write=True)
                 self._open(config, plans)
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if fresh:
+                self._undo()
+            if fresh and isinstance(error, StorageFull):
+                raise StorageFull(
+                    f"{self.path} cannot be made: the disk is full; free some space and run the same command again"
+                ) from error
             raise
+
+    def _undo(self) -> None:
+        """Removes what a failed creation left; and the folder, if nothing else is in it."""
+        for name in (CONFIG, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal", LOCK):
+            (self.folder / name).unlink(missing_ok=True)
+        if not any(self.folder.iterdir()):
+            self.folder.rmdir()
 
     def _check_folder(self, resume: bool) -> None:
         if self.folder.exists() and not self.folder.is_dir():

@@ -1,7 +1,7 @@
 """Arithmetic on one CPU thread.
 
 Sums that are split over threads round otherwise for every number of threads, and on small networks threads
-spend more time waiting for each other than they save, on a busy machine many times more. Jobs therefore run on
+spend more time waiting for each other than they save, on a busy machine far more. Jobs therefore run on
 one thread: their networks and counts do not depend on the number of cores.
 """
 

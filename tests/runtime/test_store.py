@@ -175,6 +175,18 @@ def test_a_full_disk_is_one_clear_line_and_loses_nothing(folder: Path) -> None:
     assert len(run.inputs) == whole >= 1
 
 
+def test_a_folder_that_cannot_be_made_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("runtime.store.create", full)
+    with pytest.raises(StorageFull, match="same command again"):
+        RunStore(tmp_path / "run", CONFIGURATION, [PLAN])
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    RunStore(tmp_path / "run", CONFIGURATION, [PLAN]).close()
+
+
 def test_a_copy_on_a_read_only_disk_can_be_read(folder: Path) -> None:
     folder.chmod(0o555)
     try:
