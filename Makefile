@@ -26,7 +26,7 @@ certify: $(STAMP)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check . generated/special.py
+	$(BIN)/ruff format --check . generated/special/*.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -27,17 +27,20 @@ class Sources:
 
 def _folder(path: Path) -> tuple[list[CertifiedRun], list[str]]:
     runs: list[CertifiedRun] = []
-    remarks = []
+    remarks: list[str] = []
+    waiting: list[str] = []
     for result in load_runs(path):
         runs += from_result(result, str(path))
         if not result.inputs:
-            remarks.append(f"{result.name}: no input is finished yet; the run is left out.")
+            waiting.append(result.name)
         elif not result.complete:
             remarks.append(f"{result.name}: incomplete, {len(result.inputs)} inputs are finished so far.")
         if failed := sum(item.failed for item in result.inputs):
             remarks.append(
                 f"{result.name}: {failed} votes failed (NaN or infinite logits); none counted for a class."
             )
+    if waiting:
+        remarks.append(f"No input is finished yet in {', '.join(waiting)}: left out.")
     return runs, remarks
 
 

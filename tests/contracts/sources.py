@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from generated.registry import FAMILIES
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("derive", "generated", "runtime")
 
@@ -49,3 +51,8 @@ def environment(root: Path) -> dict[str, str]:
     """A process environment in which `python` is this one and the packages are those under `root`."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     return {**os.environ, "PATH": path, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+
+
+def density_modules() -> list[Path]:
+    """The modules of `generated` that hold one density each."""
+    return [path for path in files("generated") if path.parent.name == "generated" and path.stem in FAMILIES]
