@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ from runtime.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from runtime.data import Dataset, load_dataset
 from runtime.job import Job, indices_of, plans_of, resolved_device, settled
 from runtime.rng import derived_seed
-from runtime.sampling import check_input, count_votes
+from runtime.sampling import Votes, check_input, count_votes
 from runtime.store import RunPlan, RunStore
 from runtime.threads import one_thread
 from runtime.training import TrainingSettings, accuracy, train_network
@@ -127,8 +130,23 @@ def train_job(prepared: PreparedJob, store: RunStore, say: Say) -> None:
             ensure_network(prepared, store, plan, say)
 
 
+@dataclass(frozen=True)
+class _Piece:
+    """One chunk of votes of one input; `last` marks the one that finishes the input."""
+
+    index: int
+    purpose: str
+    chunk: int
+    start: int
+    stop: int
+    last: bool
+
+
 def certify_job(prepared: PreparedJob, store: RunStore, say: Say, advance: Advance) -> None:
-    """Counts the votes that are missing, chunk by chunk, on one CPU thread where the device is the CPU.
+    """Counts the votes that are missing, chunk by chunk.
+
+    On the CPU the chunks are counted by as many workers as there are cores, each on one thread of arithmetic;
+    they are recorded by the caller's thread, in order. Counts do not depend on the number of workers.
 
     Args:
         prepared: from `prepare`.
@@ -136,42 +154,75 @@ def certify_job(prepared: PreparedJob, store: RunStore, say: Say, advance: Advan
         say: called with a line when a network was trained.
         advance: called with the run's name after every input that is finished by this call.
     """
-    with one_thread():
-        for plan in prepared.plans:
-            finished = store.finished(plan.name)
-            missing = [index for index in prepared.indices if index not in finished]
-            if not missing:
-                continue
-            model = ensure_network(prepared, store, plan, say).model.to(prepared.device)
-            for index in missing:
-                _certify_input(prepared, store, plan, model, index)
-                advance(plan.name)
+    workers = _cores() if prepared.device.type == "cpu" else 1
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        with one_thread():
+            for plan in prepared.plans:
+                finished = store.finished(plan.name)
+                missing = [index for index in prepared.indices if index not in finished]
+                if missing:
+                    model = ensure_network(prepared, store, plan, say).model.to(prepared.device).eval()
+                    _certify_run(prepared, store, plan, model, missing, pool, 2 * workers, advance)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _certify_input(
-    prepared: PreparedJob, store: RunStore, plan: RunPlan, model: torch.nn.Module, index: int
-) -> None:
-    x, label = prepared.dataset.x_test[index], int(prepared.dataset.y_test[index])
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _pieces(prepared: PreparedJob, store: RunStore, plan: RunPlan, missing: list[int]) -> Iterator[_Piece]:
+    """The chunks that are not recorded, input by input, each input's last chunk last."""
     size = prepared.job.certify.chunk
-    for purpose, total in (("selection", plan.n0), ("estimation", plan.n)):
-        recorded = store.chunks(plan.name, index, purpose)
-        last = (total - 1) // size
-        for chunk in range(last + 1):
-            if chunk in recorded:
-                continue
-            start = time.monotonic()
-            votes = count_votes(
-                model,
-                x,
-                plan.noise,
-                plan.num_classes,
-                seed=plan.seed,
-                index=index,
-                purpose=purpose,
-                start=chunk * size,
-                stop=min(total, (chunk + 1) * size),
-                batch_size=prepared.job.certify.batch_size,
-            )
-            ends = purpose == "estimation" and chunk == last
-            seconds = time.monotonic() - start
-            store.record(plan.name, index, purpose, chunk, votes, seconds, label if ends else None)
+    for index in missing:
+        for purpose, total in (("selection", plan.n0), ("estimation", plan.n)):
+            recorded = store.chunks(plan.name, index, purpose)
+            final = (total - 1) // size
+            for chunk in range(final + 1):
+                if chunk not in recorded:
+                    stop = min(total, (chunk + 1) * size)
+                    last = purpose == "estimation" and chunk == final
+                    yield _Piece(index, purpose, chunk, chunk * size, stop, last)
+
+
+def _certify_run(
+    prepared: PreparedJob,
+    store: RunStore,
+    plan: RunPlan,
+    model: torch.nn.Module,
+    missing: list[int],
+    pool: ThreadPoolExecutor,
+    ahead: int,
+    advance: Advance,
+) -> None:
+    def count(piece: _Piece) -> tuple[Votes, float]:
+        begin = time.monotonic()
+        votes = count_votes(
+            model,
+            prepared.dataset.x_test[piece.index],
+            plan.noise,
+            plan.num_classes,
+            seed=plan.seed,
+            index=piece.index,
+            purpose=piece.purpose,
+            start=piece.start,
+            stop=piece.stop,
+            batch_size=prepared.job.certify.batch_size,
+        )
+        return votes, time.monotonic() - begin
+
+    def settle(piece: _Piece, counted: Future[tuple[Votes, float]]) -> None:
+        votes, seconds = counted.result()
+        label = int(prepared.dataset.y_test[piece.index]) if piece.last else None
+        store.record(plan.name, piece.index, piece.purpose, piece.chunk, votes, seconds, label)
+        if piece.last:
+            advance(plan.name)
+
+    under_way: deque[tuple[_Piece, Future[tuple[Votes, float]]]] = deque()
+    for piece in _pieces(prepared, store, plan, missing):
+        under_way.append((piece, pool.submit(count, piece)))
+        if len(under_way) > ahead:
+            settle(*under_way.popleft())
+    while under_way:
+        settle(*under_way.popleft())
