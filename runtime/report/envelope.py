@@ -14,7 +14,7 @@ from runtime.report.run import CertifiedRun
 
 _STEPS = (0.5, 0.25, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 _LONG_STEPS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
-_FEWEST, _MOST = 3, 10
+_FEWEST, _MOST = 4, 10
 
 
 @dataclass(frozen=True)
