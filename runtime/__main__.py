@@ -121,7 +121,7 @@ def _certify(prepared: PreparedJob, store: RunStore, quiet: bool) -> None:
     click.echo(f"report: {paths.html}")
 
 
-@click.group(help="Certify classifiers by randomized smoothing.")
+@click.group(no_args_is_help=False, help="Certify classifiers by randomized smoothing.")
 def cli() -> None:
     pass
 
@@ -137,7 +137,7 @@ def train(
     quiet: bool,
     **flags: Any,
 ) -> None:
-    """Train the networks of a job; certify into the same folder uses them."""
+    """Train the networks of a job, for certify to use."""
     prepared = _prepared(job_name, family, sigma, param, flags)
     folder = out or Path("runs") / prepared.job.name
     say = (lambda line: None) if quiet else click.echo
@@ -170,7 +170,7 @@ def certify(
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def resume(run: Path, quiet: bool) -> None:
-    """Finish the job in the folder RUN, with the configuration stored there."""
+    """Finish the job that the folder RUN holds."""
     with _interruptible(f"resume with: python -m runtime resume {run}"):
         with RunStore(run, None) as store:
             values = {key: value for key, value in store.config.items() if key not in _DIGESTS}

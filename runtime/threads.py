@@ -1,8 +1,8 @@
 """Arithmetic on one CPU thread.
 
 Sums that are split over threads round otherwise for every number of threads, and on small networks threads
-spend more time waiting for each other than they save, on a busy machine far more. Jobs therefore run on
-one thread: their networks and counts do not depend on the number of cores.
+spend more time waiting for each other than they save, on a busy machine far more. Jobs therefore run
+each network on one thread: weights and counts do not depend on the number of cores.
 """
 
 from __future__ import annotations

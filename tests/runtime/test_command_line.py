@@ -97,6 +97,8 @@ def test_errors_of_the_process_itself_are_one_line(command: Command) -> None:
         (["report", "nowhere"], ["nowhere"]),
         (["report", "nowhere", "--radii", "a,b"], ["--radii"]),
         (["frobnicate"], ["frobnicate"]),
+        ([], ["command"]),
+        (["resume"], ["RUN"]),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(
