@@ -88,6 +88,10 @@ def test_arrays_do_not_round_up_either(family: str, adversary: str) -> None:
         (0.9999, 10, "1", 3.0, 8.5),
         (1.0 - 1e-9, 2, "inf", 5.0, 0.9),
         (0.9999, 784, "1", 2.0, 400.0),
+        (0.99, 150528, "inf", 2.0, 0.0),
+        (0.99, 150528, "inf", 10.0, 0.0),
+        (1.0 - 1e-9, 150528, "1", 1.5, 0.0),
+        (0.997, 50000, "1", 0.3, 0.0),
     ],
 )
 def test_linf_exponential_against_quadrature(
