@@ -33,7 +33,7 @@ lint: $(STAMP)
 # One thread a worker: two test processes that each start a thread per core only get in each other's way.
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m derive regenerate --check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
