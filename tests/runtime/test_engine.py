@@ -1,0 +1,82 @@
+"""The engine: finished parts are reused, and workers change no count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runtime.engine import PreparedJob, certify_job, network_path, prepare, train_job
+from runtime.job import job_from
+from runtime.smooth import SmoothedClassifier
+from runtime.store import RunStore, load_runs
+
+
+@pytest.fixture(scope="module")
+def prepared() -> PreparedJob:
+    values = {
+        "sigmas": [0.5],
+        "device": "cpu",
+        "noise": [{"family": "uniform"}],
+        "training": {"architecture": "mlp", "epochs": 1},
+        "certify": {"n": 300, "chunk": 128, "inputs": 4},
+    }
+    return prepare(job_from(values, "test"))
+
+
+def run(prepared: PreparedJob, folder: Path) -> tuple[list[str], list[str]]:
+    said: list[str] = []
+    advanced: list[str] = []
+    with RunStore(folder, prepared.config, prepared.plans) as store:
+        certify_job(prepared, store, said.append, advanced.append)
+    return said, advanced
+
+
+def test_finished_parts_are_reused(prepared: PreparedJob, tmp_path: Path) -> None:
+    with RunStore(tmp_path / "a", prepared.config, prepared.plans) as store:
+        train_job(prepared, store, lambda _: None)
+    said, advanced = run(prepared, tmp_path / "a")
+    assert said == [] and advanced == ["uniform-0.5"] * 4
+    assert run(prepared, tmp_path / "a") == ([], [])
+
+
+@pytest.mark.parametrize("cores", [1, 3])
+def test_a_stored_run_is_what_the_smoothed_classifier_says(
+    cores: int, prepared: PreparedJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from runtime.checkpoint import load_checkpoint
+
+    monkeypatch.setattr("runtime.engine._cores", lambda: cores)
+    run(prepared, tmp_path / "a")
+    (stored,) = load_runs(tmp_path / "a")
+    plan = prepared.plans[0]
+    model = load_checkpoint(network_path(tmp_path / "a", plan)).model
+    smoothed = SmoothedClassifier(model, plan.noise, 10)
+    certificates = smoothed.certify(prepared.dataset.x_test[:4], n=300, seed=stored.seed)
+    assert isinstance(certificates, list)
+    for result, certificate in zip(stored.inputs, certificates, strict=True):
+        assert (result.prediction, result.p_lower) == (certificate.prediction, certificate.p_lower)
+        assert result.counts == certificate.counts and result.radii == certificate.radii
+        assert result.label == int(prepared.dataset.y_test[result.index])
+
+
+def test_a_fault_in_a_worker_reaches_the_caller_and_keeps_what_was_recorded(
+    prepared: PreparedJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from runtime import engine
+
+    def failing(*arguments: object, **keys: object) -> object:
+        if keys["index"] == 2:
+            raise ValueError("broken input")
+        return counted(*arguments, **keys)  # type: ignore[arg-type]
+
+    counted = engine.count_votes
+    monkeypatch.setattr(engine, "count_votes", failing)
+    with pytest.raises(ValueError, match="broken input"):
+        run(prepared, tmp_path / "a")
+    assert [result.index for result in load_runs(tmp_path / "a")[0].inputs] == [0, 1]
+    monkeypatch.setattr(engine, "count_votes", counted)
+    run(prepared, tmp_path / "a")
+    run(prepared, tmp_path / "b")
+    resumed, whole = (load_runs(tmp_path / name)[0] for name in "ab")
+    assert [r.counts for r in resumed.inputs] == [r.counts for r in whole.inputs]
