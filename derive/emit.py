@@ -8,7 +8,7 @@ import sympy as sp
 
 from derive.derivation import Closed, Cone, Derivation, Lattice
 from derive.engine import Family
-from derive.formula import NormalQuantile, fail, gap, in_rho, p, rho
+from derive.formula import NormalQuantile, fail, gap, in_rho, rho, z
 from derive.printer import code
 from derive.sampler import sampler_lines, sampler_text
 
@@ -266,28 +266,27 @@ def _dispatch(family: Family) -> str:
 
 def _growth(family: Family, adversary: str, derivation: Derivation) -> str:
     lines = [
-        f"def growth_l{adversary}(p: np.ndarray, *, dim: int{_signature(family)}) -> np.ndarray:",
-        f'    """Phi(p) at scale 1 for 0 < p ≤ 1/2, rounded up: no set of measure p grows faster under an l{adversary} shift."""',
+        f"def growth_l{adversary}(fail: np.ndarray, *, dim: int{_signature(family)}) -> np.ndarray:",
+        f'    """Phi at scale 1 for 0 < fail = 1 - rho ≤ 1/2, rounded up: no set of that measure grows faster under an l{adversary} shift."""',
         f"    check(dim=dim{_pass(family)})",
-        "    p = special.small_probability(p)",
+        "    fail = special.small_probability(fail)",
     ]
     match derivation.evaluation:
         case Closed(radius):
-            z = sp.Symbol("z", nonnegative=True)
             slope = radius.diff(gap) - radius.diff(fail) + radius.diff(rho)
-            slope = slope.subs(NormalQuantile(rho), z).subs({gap: sp.Rational(1, 2) - p, fail: p, rho: 1 - p})
+            slope = slope.subs(NormalQuantile(rho), z).subs({gap: sp.Rational(1, 2) - fail, rho: 1 - fail})
             growth = sp.simplify(1 / slope)
             if z in growth.free_symbols:
-                lines += ["    z = -special.NUMPY.ndtri(p)"]
-            if not growth.free_symbols & {p, z}:
-                lines.append(f"    return np.full_like(p, {code(growth)}) * special.ROUND_UP")
+                lines += ["    z = -special.NUMPY.ndtri(fail)"]
+            if not growth.free_symbols & {fail, z}:
+                lines.append(f"    return np.full_like(fail, {code(growth)}) * special.ROUND_UP")
             else:
                 lines += (["    xp = special.NUMPY"] if "xp." in code(growth) else []) + [
                     f"    return np.asarray(special.ROUND_UP * ({code(growth)}))"
                 ]
         case _:
             lines.append(
-                f"    return _curve_l{adversary}(dim{''.join(', ' + n for n in _names(family))}).growth(p)"
+                f"    return _curve_l{adversary}(dim{''.join(', ' + n for n in _names(family))}).growth(fail)"
             )
     return "\n".join(lines)
 

@@ -22,7 +22,7 @@ def explain(family: Family, adversary: str, form: str = "text") -> str:
         raise SpecError(f"the format must be one of {', '.join(FORMATS)}, not {form!r}")
     if adversary not in family.adversaries:
         raise SpecError(
-            f"{family.spec.name} has no radius against {_NORM[adversary]}; it has {', '.join(family.adversaries)}"
+            f"{family.spec.name} has no radius against {_NORM.get(adversary, adversary)}; it has {', '.join(family.adversaries)}"
         )
     steps = [*hypotheses(family)]
     if adversary in family.native:

@@ -16,7 +16,8 @@ dim = sp.Symbol("d", positive=True, integer=True)
 rho = sp.Symbol("rho", positive=True)
 gap = sp.Symbol("gap", positive=True)
 fail = sp.Symbol("fail", positive=True)
-p = sp.Symbol("p", positive=True)
+p = sp.Symbol("p", positive=True, integer=False)  # 1 - rho in print; distinct from any parameter called p
+z = sp.Symbol("z", nonnegative=True)  # the normal quantile at 1 - fail, where a formula is written in it
 threshold = sp.Symbol("s", positive=True)
 
 

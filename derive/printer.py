@@ -6,9 +6,9 @@ import sympy as sp
 from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.pycode import PythonCodePrinter
 
-from derive.formula import fail, gap, p, rho
+from derive.formula import fail, gap, rho, z
 
-ARRAYS = frozenset({gap, fail, rho, p})
+ARRAYS = frozenset({gap, fail, rho, z})
 
 
 class CodePrinter(PythonCodePrinter):  # type: ignore[misc]

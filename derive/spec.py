@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import keyword
 import re
 import shlex
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 import sympy as sp
 
 from derive import formula
-from derive.expression import ExpressionError, parse_expression
+from derive.expression import FUNCTIONS, ExpressionError, parse_expression
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,23 +25,10 @@ else:
 GEOMETRIES = ("product", "l1", "l2", "linf")
 SPECS = Path(__file__).parent / "specs"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
-_RESERVED = {
-    "r",
-    "d",
-    "pi",
-    "rho",
-    "p",
-    "s",
-    "gap",
-    "fail",
-    "dim",
-    "scale",
-    "sigma",
-    "adversary",
-    "shape",
-    "generator",
-    "dtype",
-}
+_RESERVED = frozenset(
+    "r d pi rho s gap fail dim scale sigma adversary shape generator dtype sizes norm t z xp above value law score name x "
+    "parameters routes math np torch special check method radius growth sample".split()
+)
 
 
 class SpecError(ValueError):
@@ -234,7 +222,8 @@ def parameters_from(texts: Sequence[str]) -> tuple[tuple[Parameter, ...], dict[s
                 f"a parameter must read NAME>NUMBER, NAME>=NUMBER, NAME<…, NAME<=… or NAME=NUMBER, not {text[:60]!r}"
             )
         name, relation, number_text = match.groups()
-        if name in _RESERVED or not name.islower() or name.startswith("_"):
+        taken = name in _RESERVED or name in FUNCTIONS or keyword.iskeyword(name)
+        if taken or not name.islower() or name.startswith("_"):
             raise SpecError(
                 f"a parameter's name must be lower-case and not one of the engine's own: {name[:60]!r}"
             )

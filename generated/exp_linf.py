@@ -141,18 +141,18 @@ def radius(rho: special.Array, *, adversary: object, dim: int, scale: float = 1.
     raise ValueError(f"no radius against l{name}")
 
 
-def growth_l1(p: np.ndarray, *, dim: int, k: float = 1.0, j: float = 0.0) -> np.ndarray:
-    """Phi(p) at scale 1 for 0 < p ≤ 1/2, rounded up: no set of measure p grows faster under an l1 shift."""
+def growth_l1(fail: np.ndarray, *, dim: int, k: float = 1.0, j: float = 0.0) -> np.ndarray:
+    """Phi at scale 1 for 0 < fail = 1 - rho ≤ 1/2, rounded up: no set of that measure grows faster under an l1 shift."""
     check(dim=dim, k=k, j=j)
-    p = special.small_probability(p)
-    return _curve_l1(dim, k, j).growth(p)
+    fail = special.small_probability(fail)
+    return _curve_l1(dim, k, j).growth(fail)
 
 
-def growth_linf(p: np.ndarray, *, dim: int, k: float = 1.0, j: float = 0.0) -> np.ndarray:
-    """Phi(p) at scale 1 for 0 < p ≤ 1/2, rounded up: no set of measure p grows faster under an linf shift."""
+def growth_linf(fail: np.ndarray, *, dim: int, k: float = 1.0, j: float = 0.0) -> np.ndarray:
+    """Phi at scale 1 for 0 < fail = 1 - rho ≤ 1/2, rounded up: no set of that measure grows faster under an linf shift."""
     check(dim=dim, k=k, j=j)
-    p = special.small_probability(p)
-    return _curve_linf(dim, k, j).growth(p)
+    fail = special.small_probability(fail)
+    return _curve_linf(dim, k, j).growth(fail)
 
 
 def sigma_of_scale(scale: float, *, dim: int, k: float = 1.0, j: float = 0.0) -> float:

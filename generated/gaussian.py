@@ -98,20 +98,22 @@ def radius(rho: special.Array, *, adversary: object, dim: int, scale: float = 1.
     raise ValueError(f"no radius against l{name}")
 
 
-def growth_l1(p: np.ndarray, *, dim: int) -> np.ndarray:
-    """Phi(p) at scale 1 for 0 < p ≤ 1/2, rounded up: no set of measure p grows faster under an l1 shift."""
+def growth_l1(fail: np.ndarray, *, dim: int) -> np.ndarray:
+    """Phi at scale 1 for 0 < fail = 1 - rho ≤ 1/2, rounded up: no set of that measure grows faster under an l1 shift."""
     check(dim=dim)
-    p = special.small_probability(p)
-    z = -special.NUMPY.ndtri(p)
-    return np.asarray(special.ROUND_UP * (0.5*math.sqrt(2.0)*math.exp(-0.5*z ** 2)/math.sqrt(math.pi)))
+    fail = special.small_probability(fail)
+    z = -special.NUMPY.ndtri(fail)
+    xp = special.NUMPY
+    return np.asarray(special.ROUND_UP * (0.5*math.sqrt(2.0)*xp.exp(-0.5*z ** 2)/math.sqrt(math.pi)))
 
 
-def growth_l2(p: np.ndarray, *, dim: int) -> np.ndarray:
-    """Phi(p) at scale 1 for 0 < p ≤ 1/2, rounded up: no set of measure p grows faster under an l2 shift."""
+def growth_l2(fail: np.ndarray, *, dim: int) -> np.ndarray:
+    """Phi at scale 1 for 0 < fail = 1 - rho ≤ 1/2, rounded up: no set of that measure grows faster under an l2 shift."""
     check(dim=dim)
-    p = special.small_probability(p)
-    z = -special.NUMPY.ndtri(p)
-    return np.asarray(special.ROUND_UP * (0.5*math.sqrt(2.0)*math.exp(-0.5*z ** 2)/math.sqrt(math.pi)))
+    fail = special.small_probability(fail)
+    z = -special.NUMPY.ndtri(fail)
+    xp = special.NUMPY
+    return np.asarray(special.ROUND_UP * (0.5*math.sqrt(2.0)*xp.exp(-0.5*z ** 2)/math.sqrt(math.pi)))
 
 
 def sigma_of_scale(scale: float, *, dim: int) -> float:

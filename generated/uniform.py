@@ -104,11 +104,11 @@ def radius(rho: special.Array, *, adversary: object, dim: int, scale: float = 1.
     raise ValueError(f"no radius against l{name}")
 
 
-def growth_l1(p: np.ndarray, *, dim: int) -> np.ndarray:
-    """Phi(p) at scale 1 for 0 < p ≤ 1/2, rounded up: no set of measure p grows faster under an l1 shift."""
+def growth_l1(fail: np.ndarray, *, dim: int) -> np.ndarray:
+    """Phi at scale 1 for 0 < fail = 1 - rho ≤ 1/2, rounded up: no set of that measure grows faster under an l1 shift."""
     check(dim=dim)
-    p = special.small_probability(p)
-    return np.full_like(p, 0.5) * special.ROUND_UP
+    fail = special.small_probability(fail)
+    return np.full_like(fail, 0.5) * special.ROUND_UP
 
 
 def sigma_of_scale(scale: float, *, dim: int) -> float:
