@@ -161,9 +161,9 @@ def radius(
 
     result = query(find_spec(name), norm_name(adversary), dim, rho, params, scale, sigma)
     if as_json:
-        click.echo(json.dumps(result, indent=2))
+        click.echo(json.dumps(result, indent=2, allow_nan=False))
         return
-    click.echo(f"radius  {result['radius']!r}")
+    click.echo(f"radius  {result['radius']}")
     click.echo(f"lower   {result['lower']}")
     click.echo(f"upper   {result['upper']}")
     click.echo(f"np_upper {result['np_upper'] or 'not computed'}")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import sympy as sp
 
 from derive.derivation import HALF, Closed, Cone, Derivation, Evaluation, Lattice, Step
-from derive.formula import GammaQuantile, Log1p, dim, fail, gap, p, rho, threshold
+from derive.formula import GammaQuantile, Log1p, dim, fail, gap, p, r, rho, threshold
 from derive.geometry import Reduction
 from derive.law import FlatRadialLaw, GammaRadialLaw, RadialLaw, tidy
 from derive.profile import Profile
@@ -43,7 +43,7 @@ def _reduction_step(reduction: Reduction) -> Step:
 def _law_step(law: RadialLaw, reduction: Reduction) -> Step:
     return Step(
         "Law of the radius",
-        f"r has density proportional to r**({reduction.view.exponent} - 1)·exp(-psi(r)): {law}.",
+        f"r has density proportional to {r ** (reduction.view.exponent - 1)}·exp(-psi(r)): {law}.",
     )
 
 
@@ -131,14 +131,14 @@ def _cone(
     assert weight is not None
     if any(c.is_nonpositive for c, guard in _mean_conditions(law, profile) if guard is None):
         return None  # an infinite mean score: Phi(1/2) is infinite and R is 0
-    mean = _mean(law, profile)
+    mean = _mean(law, profile, reduction.view.exponent)
     orders = {
-        "rising": "psi' rises, so the greedy sets are {A = 1, r ≥ s}",
-        "falling": "psi' falls, so the greedy sets are {A = 1, r ≤ s}",
+        "rising": "The score psi' rises, so the greedy sets are {A = 1, r ≥ s}",
+        "falling": "The score psi' falls, so the greedy sets are {A = 1, r ≤ s}",
     }
     text = orders.get(
         profile.shape,
-        "by Descartes' rule of signs psi'(r) has at most one turning point: the greedy sets {A = 1, psi' ≥ c} are {r ≥ s}, {r ≤ s} "
+        "By Descartes' rule of signs psi'(r) has at most one turning point: the greedy sets {A = 1, psi' ≥ c} are {r ≥ s}, {r ≤ s} "
         "or {r ≤ s'} ∪ {r ≥ s}, decided by the signs of coefficient·exponent at the given parameters",
     )
     steps.append(Step("Greedy set", text + ".", (("psi'(r)", profile.score),)))
@@ -157,7 +157,7 @@ def _cone(
             Step(
                 "First branch",
                 f"For {weight} ≤ p ≤ 1/2 the whole cone is taken and Phi is constant; R is linear for rho ≤ 1 - {weight}.",
-                (("Phi", sp.simplify(weight * mean)), ("R(rho)", sp.simplify(gap / (weight * mean)))),
+                (("Phi", weight * mean), ("R(rho)", gap / (weight * mean))),
             )
         )
     density = (
@@ -184,13 +184,21 @@ def _cone(
     )
 
 
-def _mean(law: GammaRadialLaw, profile: Profile) -> sp.Expr:
-    """E[psi'] in the shortest form that SymPy reaches."""
+def _mean(law: GammaRadialLaw, profile: Profile, exponent: sp.Expr) -> sp.Expr:
+    """E[psi'], by parts (m - 1)·E[1/r] where that is the same, else in the shortest form that SymPy reaches."""
+    shapes = ((c, q, tidy(law.shape + q / law.power)) for c, q in profile.terms)
     whole = sum(
-        (c * law.rate ** (-q / law.power) * sp.gamma(law.shape + q / law.power) for c, q in profile.terms),
-        sp.Integer(0),
+        (c * law.rate ** (-q / law.power) * sp.gamma(s) for c, q, s in shapes), sp.Integer(0)
+    ) / sp.gamma(law.shape)
+    by_parts = (
+        (exponent - 1)
+        * law.rate ** (1 / law.power)
+        * sp.gamma(tidy(law.shape - 1 / law.power))
+        / sp.gamma(law.shape)
     )
-    return sp.factor(sp.gammasimp(whole / sp.gamma(law.shape)))
+    if by_parts != 0 and sp.simplify(sp.gammasimp(whole / by_parts)) == 1:
+        return by_parts
+    return sp.factor(sp.gammasimp(whole))
 
 
 def _lattice(profile: Profile, reduction: Reduction, steps: list[Step]) -> Derivation:

@@ -80,8 +80,13 @@ def _limits(derivation: Derivation) -> list[Step]:
 
 
 def _tightness(derivation: Derivation) -> Step:
-    if derivation.tight:
-        text = "Tight: Neyman–Pearson along the worst direction gives the same radius, so no larger one can be certified from rho alone."
+    if derivation.tight and derivation.method == "level set":
+        text = "Tight: this is the exact Neyman–Pearson radius along the worst shift."
+    elif derivation.tight:
+        text = (
+            "Tight: along this v the likelihood ratio is monotone in x_1, so the Neyman–Pearson sets are half spaces for shifts of "
+            "any length, and they give the same radius; no larger one can be certified from rho alone."
+        )
     else:
         text = "Sound for every shift; tight for infinitesimal shifts. A larger radius may be provable by level sets."
     return Step("Tightness", text + f" Method: {derivation.method}. Source: Yang et al., ICML 2020.")
@@ -90,14 +95,8 @@ def _tightness(derivation: Derivation) -> Step:
 def _conversions(family: Family, adversary: str) -> list[Step]:
     steps = []
     for other, factor in family.routes[adversary]:
-        formula = ((f"R_{adversary}", factor * sp.Symbol(f"R_{other}")),)
-        steps.append(
-            Step(
-                "Conversion",
-                f"From {_NORM[other]}: the ball against {_NORM[adversary]} fits into the other.",
-                formula,
-            )
-        )
+        text = f"A lower bound from {_NORM[other]}: every v shorter than it against {_NORM[adversary]} is shorter than R_{other} there."
+        steps.append(Step("Conversion", text, ((f"R_{adversary}", factor * sp.Symbol(f"R_{other}")),)))
     if len(steps) + (adversary in family.native) > 1:
         steps.append(Step("Best of all", "The largest of these sound radii is returned."))
     return steps

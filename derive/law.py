@@ -73,7 +73,7 @@ class FlatRadialLaw:
         return (self.exponent, self.bound)
 
     def __str__(self) -> str:
-        return f"(r/{self.bound})**{self.exponent} is uniform on (0, 1)"
+        return f"{(r / self.bound) ** self.exponent} is uniform on (0, 1)"
 
 
 RadialLaw = GammaRadialLaw | FlatRadialLaw

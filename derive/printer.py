@@ -66,7 +66,8 @@ class CodePrinter(PythonCodePrinter):  # type: ignore[misc]
         return f"xp.ndtri({self._print(e.args[0])})"
 
     def _print_GammaRatio(self, e: sp.Expr) -> str:
-        return f"special.gamma_ratio({self._print(e.args[0])}, {self._print(e.args[1])})"
+        x, y = e.args
+        return f"special.gamma_ratio({self._print(x)}, {self._print(y)}, {self._print(sp.factor(sp.together(x - y)))})"
 
     def _print_Min(self, e: sp.Expr) -> str:
         array, *rest = sorted(e.args, key=lambda a: not a.free_symbols & ARRAYS)

@@ -42,7 +42,7 @@ def query(
     scale: str | None,
     sigma: str | None,
 ) -> dict[str, Any]:
-    """radius (the generated function at the largest double ≤ rho), lower, upper, np_upper, method, tight.
+    """radius (the generated function at the largest double ≤ rho; "inf" where it is infinite), lower, upper, np_upper, method, tight.
 
     `np_upper` is the Neyman–Pearson upper bound where it is known: the enclosure's upper end where the method is tight.
     SpecError for anything outside its domain.
@@ -81,6 +81,6 @@ def query(
     return {
         "name": spec.name, "adversary": adversary, "dim": dim, "rho": rho, "scale": float(unit),
         "parameters": {q.name: float(parameters.get(q.name, q.default)) for q in spec.parameters},
-        "radius": value, "lower": ball.lower, "upper": ball.upper, "np_upper": ball.upper if tight else None,
+        "radius": value if math.isfinite(value) else "inf", "lower": ball.lower, "upper": ball.upper, "np_upper": ball.upper if tight else None,
         "method": ball.route, "tight": tight,
     }  # fmt: skip

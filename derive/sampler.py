@@ -37,8 +37,8 @@ def sampler_text(family: Family) -> str:
     view = products[0] if products else family.views[0]
     law = radial_law(family.spec, family.profile, view.exponent)
     if view.geometry == "product":
-        return f"each coordinate on its own: {law}, with a random sign"
-    return f"{law}; times a direction from the cone measure of the {view.geometry} sphere"
+        return f"Each coordinate on its own: {law}; its sign is random"
+    return f"The norm r: {law}; times a direction from the cone measure of the {view.geometry} sphere"
 
 
 def _along(geometry: str) -> str:

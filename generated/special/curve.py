@@ -69,15 +69,24 @@ def curve_from_nodes(
     Otherwise int dp/Phi between nodes by the trapezoidal rule with end correction in log p, whose derivative
     d(p/Phi)/dlog p = (p/Phi)(1 - slope·p/Phi) is known exactly (error of fourth order in the spacing).
     """
-    flat = (p[:-1] - p[1:]) / phi[:-1]
+    step = p[:-1] - p[1:]
+    flat = step / phi[:-1]
+    tangent = flat.copy()  # from below: Phi lies under its tangent at the node
+    steep = slope[:-1] * flat > 1e-12
+    tangent[steep] = -np.log1p(-(slope[:-1] * flat)[steep]) / slope[:-1][steep]
     if linear:
-        ratio = np.log1p(-slope[:-1] * flat)
-        pieces = np.where(slope[:-1] > 0, -ratio / np.where(slope[:-1] > 0, slope[:-1], 1.0), flat)
+        pieces = tangent
     else:
-        width = np.log1p((p[:-1] - p[1:]) / p[1:])
+        fall = phi[:-1] - phi[1:]
+        chord = flat.copy()  # from above: Phi lies over its chord
+        falling = fall > 1e-12 * phi[:-1]
+        chord[falling] = (step * np.log1p(fall / phi[1:]))[falling] / fall[falling]
+        width = np.log1p(step / p[1:])
         h = p / phi
         dh = h * (1.0 - slope * h)
-        pieces = 0.5 * width * (h[1:] + h[:-1]) + width**2 * (dh[1:] - dh[:-1]) / 12.0
-        pieces = np.where(phi[1:] == phi[:-1], flat, pieces)
+        rule = 0.5 * width * (h[1:] + h[:-1]) + width**2 * (dh[1:] - dh[:-1]) / 12.0
+        # where nodes are far apart the rule has no bound, and outside the two it is wrong: the tangent stands in
+        trusted = (width < 0.1) & (rule <= chord * (1.0 + 1e-12)) & (rule >= tangent)
+        pieces = np.where(trusted, rule, tangent)
     radius = np.concatenate([[0.0], np.cumsum(pieces)])
     return RadiusCurve(p, phi * (1.0 + NODE_SLACK), slope * (1.0 - NODE_SLACK), radius * (1.0 - NODE_SLACK))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import scipy.special as sc
 
 from generated.special.arguments import Array, require
@@ -29,16 +30,16 @@ def _stirling_tail(x: float) -> float:
     return total / x
 
 
-def gamma_ratio(x: float, y: float) -> float:
+def gamma_ratio(x: float, y: float, delta: float | None = None) -> float:
     """Γ(x)/Γ(y) for x, y > 0, relative error below 1e-14 when |x - y| is moderate, however large both are.
 
     Stirling's series for both, subtracted term by term, so that nothing of size x·log(x) ever cancels.
     """
+    delta = x - y if delta is None else delta  # exact where the caller knows it: x may have been rounded
     factor = 1.0
     while min(x, y) < 24.0:
         factor *= y / x
         x, y = x + 1.0, y + 1.0
-    delta = x - y
     log_ratio = (
         (y - 0.5) * math.log1p(delta / y)
         + delta * (math.log(x) - 1.0)
@@ -64,18 +65,27 @@ class GammaLaw:
 
     def moment(self, q: float) -> float:
         """E[r**q]; needs shape + q/power > 0."""
-        return self.rate ** (-q / self.power) * gamma_ratio(self.shape + q / self.power, self.shape)
+        return self.rate ** (-q / self.power) * gamma_ratio(
+            self.shape + q / self.power, self.shape, q / self.power
+        )
 
     def lower(self, q: float, r: Array) -> Array:
         """E[r**q; r ≤ given] / E[r**q]."""
-        return sc.gammainc(self.shape + q / self.power, self.to_t(r))
+        s = self.shape + q / self.power
+        t = self.to_t(r)
+        with np.errstate(divide="ignore", over="ignore"):  # t may underflow where r does not: there the first term of the series
+            first = np.exp(s * (math.log(self.rate) + self.power * np.log(r)) - sc.gammaln(s + 1.0))
+        return np.where(t < 1e-25, first, sc.gammainc(s, t))
 
     def upper(self, q: float, r: Array) -> Array:
         """E[r**q; r ≥ given] / E[r**q]."""
         return sc.gammaincc(self.shape + q / self.power, self.to_t(r))
 
     def quantile(self, lower: Array) -> Array:
-        return (sc.gammaincinv(self.shape, lower) / self.rate) ** (1.0 / self.power)
+        t = sc.gammaincinv(self.shape, lower)
+        log_t = (np.log(lower) + sc.gammaln(self.shape + 1.0)) / self.shape
+        small = np.exp((np.minimum(log_t, 0.0) - math.log(self.rate)) / self.power)
+        return np.where(log_t < -57.0, small, (t / self.rate) ** (1.0 / self.power))
 
     def upper_quantile(self, upper: Array) -> Array:
         return (sc.gammainccinv(self.shape, upper) / self.rate) ** (1.0 / self.power)
