@@ -96,30 +96,39 @@ class ConeEnclosure:
         return self._upper(self.shape, u) if upper else 1 - self._upper(self.shape, u)
 
     def radius(self, fail: arb) -> arb:
-        """Encloses R(1 - fail) at scale 1."""
-        flat = (arb(1) / 2 - fail).min(arb(1) / 2 - self.weight) / (self.weight * self.mean)
+        """Encloses R(1 - fail) at scale 1; a wide ball where the integral resists."""
+        cone = self.weight * self.mean  # Phi(1/2)
+        flat = (arb(1) / 2 - fail).min(arb(1) / 2 - self.weight) / cone
         if not bool(fail < self.weight):
             return flat
         tail = fail / self.weight
-        match self.cone.pattern:
-            case "":
-                return flat - tail.log() / self.mean
-            case "+":
-                return flat + self._one_sided(tail, True)
-            case "-":
-                return flat + self._one_sided(tail, False)
-        return flat + self._two_sided(tail)
+        try:
+            match self.cone.pattern:
+                case "":
+                    return flat - tail.log() / self.mean
+                case "+":
+                    return flat + self._one_sided(tail, True)
+                case "-":
+                    return flat + self._one_sided(tail, False)
+            return flat + self._two_sided(tail)
+        except ArithmeticError:  # Phi is concave: between its chord from 0 and its largest value
+            return hull((arb(1) / 2 - fail) / cone, -(2 * fail).log() / (2 * cone))
 
-    def _float_quantile(self, tail: float, upper: bool) -> float:
-        shape = float(self.cone.shape)
-        t = float(sc.gammainccinv(shape, tail) if upper else sc.gammaincinv(shape, tail))
-        if t == 0.0:  # far below: P(shape, t) ≈ t**shape / Γ(shape + 1)
-            return (math.log(tail) + math.lgamma(shape + 1.0)) / shape
+    def _float_quantile(self, tail: arb, upper: bool) -> float:
+        """log t near the boundary, from the smaller of the two probabilities."""
+        if bool(tail > arb(1) / 2):
+            tail, upper = 1 - tail, not upper
+        shape, share = float(self.cone.shape), float(tail.mid())
+        t = float(sc.gammainccinv(shape, share) if upper else sc.gammaincinv(shape, share))
+        if t < 1e-25:  # there P(shape, t) ≈ t**shape / Γ(shape + 1)
+            return float(
+                (((1 - tail if upper else tail).log() + (self.shape + 1).lgamma()) / self.shape).mid()
+            )
         return math.log(t)
 
     def _boundary(self, tail: arb, upper: bool) -> tuple[arb, arb]:
         """u below and above the boundary with this mass beyond it, proved by signs."""
-        log_t = self._float_quantile(float(tail.mid()), upper)
+        log_t = self._float_quantile(tail, upper)
         u = (arb(log_t) - self.log_rate.mid()) / self.power.mid()
         sign = 1 if upper else -1
         for _ in range(7):
@@ -268,7 +277,7 @@ def _widen(z: acb, factor: float) -> acb:
 
 def _integral(integrand: Callable[[acb, bool], acb], start: arb, end: arb) -> arb:
     value = acb.integral(
-        integrand, acb(start), acb(end), rel_tol=arb(2) ** -60, abs_tol=arb(2) ** -200, eval_limit=200_000
+        integrand, acb(start), acb(end), rel_tol=arb(2) ** -60, abs_tol=arb(2) ** -200, eval_limit=12_000
     )
     if not value.real.is_finite():
         raise ArithmeticError("the radius integral could not be enclosed")

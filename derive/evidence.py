@@ -32,7 +32,9 @@ def evidence(family: Family, draft: str) -> list[str]:
             except SpecError:
                 continue
             for adversary in family.adversaries:
-                confidences = CONFIDENCES if dim <= 4096 else CONFIDENCES[:2]  # far tails take long to enclose at large dim
+                confidences = (
+                    CONFIDENCES if dim <= 4096 else CONFIDENCES[:2]
+                )  # far tails take long to enclose at large dim
                 found = module.radius(np.array(confidences), adversary=adversary, dim=dim, **floats)
                 for rho, radius in zip(confidences, found, strict=True):
                     ball = enclose(

@@ -22,7 +22,7 @@ Radii at scale 1, for rho > 1/2 (0 below):
 Verified when this file was written:
     proved    psi' equals its sum of powers; the Pearson identity of the radial law; R(1/2) = 0
     tested    nodes of the curves: float64 with a slack of 2**-39; between nodes concavity proves the bound
-    enclosed  228 radii (dim 2, 64, 3072, 150528): none above its ball-arithmetic lower end, all within 1e-09 of it (relative)
+    enclosed  228 radii (dim 2, 64, 3072, 150528): none above its ball-arithmetic lower end, all within 1e-10 of it (relative)
 """
 
 from __future__ import annotations

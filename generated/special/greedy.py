@@ -70,11 +70,11 @@ class GreedySet:
                 middle = 0.5 * (low + high)
                 above = (self.value(np.exp(middle)) >= target) == to_left
                 low, high = np.where(above, middle, low), np.where(above, high, middle)
-        return np.exp(0.5 * (low + high))
+        return np.exp(np.minimum(0.5 * (low + high), 700.0))
 
     def curve(self) -> RadiusCurve:
         """The radius curve of this cone, at scale 1."""
-        mean, tails = self.mean(), 2.0 * sc.ndtr(-8.7 * (np.arange(1, NODES) / NODES) ** 1.5)
+        mean, tails = self.mean(), 2.0 * sc.ndtr(-8.7 * (np.arange(1, NODES) / NODES) ** 2.5)
         if self.pattern == "":
             y, share, slope = tails, tails * mean, np.full_like(tails, mean)
         else:
