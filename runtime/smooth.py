@@ -58,10 +58,9 @@ class SmoothedClassifier:
     ) -> Certificate | list[Certificate]:
         """Certifies one input or a batch of inputs.
 
-        Guarantee, for each input: with probability at least 1 - alpha, the certificate abstains or the
-            smoothed
-        classifier is constant on the open ball of `radius` around the input. Votes are drawn once; the
-        radii of all norms come from the same counts.
+        Guarantee, for each input: with probability at least 1 - alpha, the certificate abstains or the smoothed
+        classifier returns `prediction` on the whole open ball of `radius` around the input. Votes are drawn
+        once; the radii of all norms come from the same counts.
 
         Args:
             x: [C, H, W], or [B, C, H, W] for a batch; float32 or float64, in the units of sigma ([0, 1]).
