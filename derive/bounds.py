@@ -21,6 +21,9 @@ from derive.spec import SpecError
 PRECISION = 192
 """Bits; enclosures come out with a relative width near 1e-16 or better."""
 
+LATTICE_LIMIT = 1_000_000
+"""Largest dimension at which binomial sums are enclosed: their integers have as many bits."""
+
 
 @dataclass(frozen=True)
 class Enclosure:
@@ -128,6 +131,8 @@ def _numbers(cone: Cone, values: Mapping[sp.Symbol, sp.Rational]) -> BallCone:
 
 def _lattice(dim: int, slope: arb, p: arb) -> arb:
     """Exact knots of the score slope·(2 i - dim), then a sum of logarithms."""
+    if dim > LATTICE_LIMIT:
+        raise SpecError(f"this radius is enclosed up to dimension {LATTICE_LIMIT}, not {dim}")
     start = (
         dim // 2 + 1
     )  # the smallest positive score; between its knot and 1/2 Phi is flat (even d) or they agree

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from functools import partial
 
 import sympy as sp
 
 from derive.derivation import Closed, Cone, Derivation, Lattice
 from derive.engine import Family
 from derive.formula import NormalQuantile, fail, gap, in_rho, rho, z
+from derive.law import tidy
 from derive.printer import code
 from derive.sampler import sampler_lines, sampler_text
 
@@ -97,20 +100,23 @@ def _values(values: object) -> str:
 def _constants(family: Family) -> str:
     spec = family.spec
     methods = {a: family.method(a) for a in family.adversaries}
+    quoted = partial(json.dumps, ensure_ascii=False)
+    defaults = ", ".join(f"{quoted(q.name)}: {float(q.default)!r}" for q in spec.parameters)
+    domains = ", ".join(f"{quoted(q.name)}: {quoted(q.domain)}" for q in spec.parameters)
     lines = [
-        f"NAME = {spec.name!r}",
-        f"GEOMETRY = {spec.geometry!r}",
-        f"DENSITY = {spec.density!r}",
-        f"REFERENCE = {spec.reference!r}",
-        f"SPEC_HASH = {spec.hash!r}",
-        f"PARAMETERS: dict[str, float] = { ({q.name: float(q.default) for q in spec.parameters})!r}",
-        f"PARAMETER_DOMAINS: dict[str, str] = { ({q.name: q.domain for q in spec.parameters})!r}",
-        f"ADVERSARIES = {family.adversaries!r}",
+        f"NAME = {quoted(spec.name)}",
+        f"GEOMETRY = {quoted(spec.geometry)}",
+        f"DENSITY = {quoted(spec.density)}",
+        f"REFERENCE = {quoted(spec.reference)}",
+        f"SPEC_HASH = {quoted(spec.hash)}",
+        f"PARAMETERS: dict[str, float] = {{{defaults}}}",
+        f"PARAMETER_DOMAINS: dict[str, str] = {{{domains}}}",
+        f"ADVERSARIES = ({', '.join(quoted(a) for a in family.adversaries)},)",
         "METHODS = {",
-        *(f"    {a!r}: {m!r}," for a, m in methods.items()),
+        *(f"    {quoted(a)}: {quoted(m)}," for a, m in methods.items()),
         "}",
     ]
-    return "\n".join(lines).replace("'", '"')
+    return "\n".join(lines)
 
 
 def _check(family: Family) -> str:
@@ -213,7 +219,7 @@ def _curve(family: Family, adversary: str, derivation: Derivation) -> str:
         case Cone(weight, law, terms):
             lines += [
                 f'    """{{A = 1, psi\' ≥ c}} with P(A = 1) = {weight}; {law}."""',
-                f"    law = special.GammaLaw({code(law.shape)}, {code(law.rate)}, {code(law.power)})",
+                f"    law = special.GammaLaw({_addends(law.shape * law.power)}, {code(law.rate)}, {code(law.power)})",
                 f"    score = ({', '.join(f'({code(c)}, {code(q)})' for c, q in terms)},)",
                 f"    return special.cone_curve(special.GreedySet({code(weight)}, law, score))",
             ]
@@ -223,6 +229,11 @@ def _curve(family: Family, adversary: str, derivation: Derivation) -> str:
                 f"    return special.binomial_curve(dim, {code(slope)})",
             ]
     return "\n".join(lines)
+
+
+def _addends(expression: sp.Expr) -> str:
+    terms = sp.Add.make_args(sp.expand(tidy(expression)))
+    return f"({', '.join(code(t) for t in terms)},)"
 
 
 def _dispatch(family: Family) -> str:
@@ -327,8 +338,8 @@ def _sampler(family: Family) -> str:
         '    """',
         f"    check(dim=dim{_pass(family)})",
         "    sizes = special.check_event(shape, dim)",
+        '    scale = special.positive("scale", scale)',
         *(f"    {line}" for line in sampler_lines(family)),
-        '    return special.positive("scale", scale) * z',
     ]
     return "\n".join(lines)
 

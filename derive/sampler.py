@@ -12,21 +12,21 @@ HALF = sp.Rational(1, 2)
 
 
 def sampler_lines(family: Family) -> list[str]:
-    """Body lines of `sample`: they assign `z`, noise at scale 1 with shape `sizes`."""
+    """Body lines of `sample`: they return noise at `scale` with shape `sizes`."""
     products = [view for view in family.views if view.geometry == "product"]
     view = products[0] if products else family.views[0]
     law = radial_law(family.spec, family.profile, view.exponent)
     if isinstance(law, FlatRadialLaw):
         if view.geometry == "product":
-            return [f"z = {_times(law.bound)}special.uniform_pm1(sizes, generator, dtype)"]
+            return [f"return scale * {_times(law.bound)}special.uniform_pm1(sizes, generator, dtype)"]
         draw = "torch.rand((sizes[0], 1), generator=generator, device=generator.device, dtype=torch.float64)"
-        lines = [f"norm = {_times(law.bound)}{draw} ** ({code(1 / law.exponent)})"]
+        lines = [f"norm = scale * {_times(law.bound)}{draw} ** ({code(1 / law.exponent)})"]
         return [*lines, _along(view.geometry)]
     if view.geometry == "product":
         return _coordinates(law)
     lines = [
         f"t = special.standard_gamma((sizes[0], 1), {code(law.shape)}, generator)",
-        f"norm = {_root(law, 't')}",
+        f"norm = scale * {_root(law, 't')}",
     ]
     return [*lines, _along(view.geometry)]
 
@@ -42,18 +42,18 @@ def sampler_text(family: Family) -> str:
 
 
 def _along(geometry: str) -> str:
-    return (
-        f"z = (norm.to(dtype) * special.{geometry}_direction(sizes[0], dim, generator, dtype)).reshape(sizes)"
-    )
+    return f"return (norm.to(dtype) * special.{geometry}_direction(sizes[0], dim, generator, dtype)).reshape(sizes)"
 
 
 def _coordinates(law: GammaRadialLaw) -> list[str]:
     if law.shape == HALF and law.power == 2:
-        return [f"z = {_times(1 / sp.sqrt(2 * law.rate))}special.standard_normal(sizes, generator, dtype)"]
+        return [
+            f"return scale * {_times(1 / sp.sqrt(2 * law.rate))}special.standard_normal(sizes, generator, dtype)"
+        ]
     variate = "standard_exponential(sizes" if law.shape == 1 else f"standard_gamma(sizes, {code(law.shape)}"
     return [
         f"t = special.{variate}, generator, dtype)",
-        f"z = {_root(law, 't')} * special.signs(sizes, generator, dtype)",
+        f"return scale * {_root(law, 't')} * special.signs(sizes, generator, dtype)",
     ]
 
 

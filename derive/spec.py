@@ -106,13 +106,11 @@ class Spec:
             )
         if self.geometry not in GEOMETRIES:
             raise SpecError(f"the geometry must be one of {', '.join(GEOMETRIES)}, not {self.geometry!r}")
-        if (
-            "\n" in self.reference
-            or "\r" in self.reference
-            or '"""' in self.reference
-            or len(self.reference) > 300
-        ):
-            raise SpecError("the reference must be one line of at most 300 characters")
+        plain = self.reference.isprintable() and "\\" not in self.reference and '"""' not in self.reference
+        if not plain or len(self.reference) > 300:
+            raise SpecError(
+                "the reference must be one printable line of at most 300 characters without a backslash"
+            )
         free = sp.sympify(self.expression).free_symbols - {formula.r, formula.dim}
         unused = [q.name for q in self.parameters if q.symbol not in free]
         if unused:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import os
+import signal
 import tempfile
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from derive.emit import module_text, registry_text
-from derive.engine import Family, derive_family
+from derive.engine import derive_family
 from derive.evidence import evidence
 from derive.explain import index_page, page
 from derive.spec import Spec, SpecError, known_specs
@@ -28,14 +30,12 @@ class Workspace:
     def specs(self) -> Path:
         return self.root / "derive" / "specs"
 
-    def shared_files(self, names: Iterable[str]) -> dict[Path, str]:
+    def shared_files(self, known: Mapping[str, Spec]) -> dict[Path, str]:
         """Files that depend on the set of densities."""
-        known = known_specs(self.specs)
-        ordered = sorted(names)
+        ordered = sorted(known)
         files = {self.root / "generated" / "registry.py": registry_text(ordered)}
         if (self.root / "docs").is_dir():
-            specs = [known[n] for n in ordered if n in known]
-            files[self.root / "docs" / "derivation" / "README.md"] = index_page(specs)
+            files[self.root / "docs" / "derivation" / "README.md"] = index_page([known[n] for n in ordered])
         return files
 
     def family_files(self, spec: Spec) -> dict[Path, str]:
@@ -99,7 +99,23 @@ class Workspace:
 
 
 def write_all(files: Mapping[Path, str]) -> None:
-    """Writes every file whole: all texts first reach temporary files beside their targets, then each is renamed."""
+    """Writes every file whole: all texts first reach temporary files beside their targets, then each is renamed.
+
+    An interrupt waits until that is done.
+    """
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN) if _in_main_thread() else None
+    try:
+        _write_all(files)
+    finally:
+        if previous is not None:
+            signal.signal(signal.SIGINT, previous)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _write_all(files: Mapping[Path, str]) -> None:
     pending: list[tuple[str, Path]] = []
     try:
         for path, text in files.items():
@@ -115,8 +131,3 @@ def write_all(files: Mapping[Path, str]) -> None:
         for temporary, _ in pending:
             if os.path.exists(temporary):
                 os.unlink(temporary)
-
-
-def family_of(spec: Spec) -> Family:
-    """The derived family of a spec."""
-    return derive_family(spec)

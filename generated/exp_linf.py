@@ -41,7 +41,7 @@ REFERENCE = "Yang, Duan, Hu, Salman, Razenshteyn, Li, Randomized Smoothing of Al
 SPEC_HASH = "a7f0a71392e92ff0"
 PARAMETERS: dict[str, float] = {"k": 1.0, "j": 0.0}
 PARAMETER_DOMAINS: dict[str, str] = {"k": "k>0", "j": "j>=0"}
-ADVERSARIES = ("1", "2", "inf")
+ADVERSARIES = ("1", "2", "inf",)
 METHODS = {
     "1": "best of: differential; converted from linf: R",
     "2": "best of: converted from l1: R * 1/sqrt(d); converted from linf: R",
@@ -69,7 +69,7 @@ def method(*, adversary: object, dim: int, **parameters: float) -> str:
 
 def _curve_l1(dim: int, k: float, j: float) -> special.RadiusCurve:
     """{A = 1, psi' ≥ c} with P(A = 1) = 1/(2*d); t = r**k follows Gamma((d - j)/k, 1)."""
-    law = special.GammaLaw((dim - j)/k, 1.0, k)
+    law = special.GammaLaw((dim, -j,), 1.0, k)
     score = ((j, -1.0), (k, k - 1.0),)
     return special.cone_curve(special.GreedySet(0.5/dim, law, score))
 
@@ -92,7 +92,7 @@ def radius_l1(rho: special.Array, *, dim: int, scale: float = 1.0, k: float = 1.
 
 def _curve_linf(dim: int, k: float, j: float) -> special.RadiusCurve:
     """{A = 1, psi' ≥ c} with P(A = 1) = 1/2; t = r**k follows Gamma((d - j)/k, 1)."""
-    law = special.GammaLaw((dim - j)/k, 1.0, k)
+    law = special.GammaLaw((dim, -j,), 1.0, k)
     score = ((j, -1.0), (k, k - 1.0),)
     return special.cone_curve(special.GreedySet(0.5, law, score))
 
@@ -180,7 +180,7 @@ def sample(
     """
     check(dim=dim, k=k, j=j)
     sizes = special.check_event(shape, dim)
+    scale = special.positive("scale", scale)
     t = special.standard_gamma((sizes[0], 1), (dim - j)/k, generator)
-    norm = t ** (1.0 / k)
-    z = (norm.to(dtype) * special.linf_direction(sizes[0], dim, generator, dtype)).reshape(sizes)
-    return special.positive("scale", scale) * z
+    norm = scale * t ** (1.0 / k)
+    return (norm.to(dtype) * special.linf_direction(sizes[0], dim, generator, dtype)).reshape(sizes)

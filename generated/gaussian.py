@@ -38,7 +38,7 @@ REFERENCE = "Cohen, Rosenfeld, Kolter, Certified Adversarial Robustness via Rand
 SPEC_HASH = "f8c8373d1688e4da"
 PARAMETERS: dict[str, float] = {}
 PARAMETER_DOMAINS: dict[str, str] = {}
-ADVERSARIES = ("1", "2", "inf")
+ADVERSARIES = ("1", "2", "inf",)
 METHODS = {
     "1": "differential, tight",
     "2": "differential, tight",
@@ -141,5 +141,5 @@ def sample(
     """
     check(dim=dim)
     sizes = special.check_event(shape, dim)
-    z = special.standard_normal(sizes, generator, dtype)
-    return special.positive("scale", scale) * z
+    scale = special.positive("scale", scale)
+    return scale * special.standard_normal(sizes, generator, dtype)

@@ -39,7 +39,7 @@ REFERENCE = "Teng, Lee, Yuan, l1 Adversarial Robustness Certificates: a Randomiz
 SPEC_HASH = "44617068c25df70c"
 PARAMETERS: dict[str, float] = {}
 PARAMETER_DOMAINS: dict[str, str] = {}
-ADVERSARIES = ("1", "2", "inf")
+ADVERSARIES = ("1", "2", "inf",)
 METHODS = {
     "1": "differential, tight",
     "2": "best of: converted from l1: R * 1/sqrt(d); converted from linf: R",
@@ -152,6 +152,6 @@ def sample(
     """
     check(dim=dim)
     sizes = special.check_event(shape, dim)
+    scale = special.positive("scale", scale)
     t = special.standard_exponential(sizes, generator, dtype)
-    z = t * special.signs(sizes, generator, dtype)
-    return special.positive("scale", scale) * z
+    return scale * t * special.signs(sizes, generator, dtype)

@@ -38,7 +38,7 @@ REFERENCE = "Lee, Yuan, Chang, Jaakkola, Tight Certificates of Adversarial Robus
 SPEC_HASH = "c3a0f74d80e684bd"
 PARAMETERS: dict[str, float] = {}
 PARAMETER_DOMAINS: dict[str, str] = {}
-ADVERSARIES = ("1", "2", "inf")
+ADVERSARIES = ("1", "2", "inf",)
 METHODS = {
     "1": "differential, tight",
     "2": "best of: converted from l1: R * 1/sqrt(d); converted from linf: R",
@@ -136,5 +136,5 @@ def sample(
     """
     check(dim=dim)
     sizes = special.check_event(shape, dim)
-    z = special.uniform_pm1(sizes, generator, dtype)
-    return special.positive("scale", scale) * z
+    scale = special.positive("scale", scale)
+    return scale * special.uniform_pm1(sizes, generator, dtype)

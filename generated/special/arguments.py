@@ -60,8 +60,8 @@ def norm_name(adversary: object) -> str:
 
 def dimension(dim: object) -> int:
     """`dim` as an int ≥ 1; ValueError otherwise."""
-    if isinstance(dim, bool) or not isinstance(dim, (int, np.integer)) or dim < 1:
-        raise ValueError(f"the dimension must be an integer of at least 1, not {dim!r}")
+    if isinstance(dim, bool) or not isinstance(dim, int | np.integer) or not 1 <= dim < 2**53:
+        raise ValueError(f"the dimension must be an integer of at least 1 and below 2**53, not {str(dim)[:30]}")
     return int(dim)
 
 
@@ -74,10 +74,10 @@ def number(name: str, value: object, holds: Callable[[float], bool], required: s
     """`value` as a finite float for which `holds`; ValueError naming what is `required` otherwise."""
     try:
         x = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         x = math.nan
     if not math.isfinite(x) or not holds(x):
-        raise ValueError(f"{name} must be {required}, not {value!r}")
+        raise ValueError(f"{name} must be {required}, not {repr(value)[:60]}")
     return x
 
 
@@ -109,8 +109,12 @@ def prepare(rho: Array) -> tuple[SimpleNamespace, Array, Array]:
 
 
 def finish(xp: SimpleNamespace, above: Array, value: Array, scale: float) -> Array:
-    """`scale * value` rounded down where rho > 1/2, and 0 elsewhere."""
-    down = value * ROUND_DOWN * positive("scale", scale)
+    """`scale * value` rounded down where rho > 1/2, and 0 elsewhere.
+
+    ValueError for a scale outside [1e-150, 1e150]: beyond, products could underflow, where rounding is no longer relative.
+    """
+    unit = number("scale", scale, lambda x: 1e-150 <= x <= 1e150, "a number from 1e-150 to 1e150")
+    down = value * ROUND_DOWN * unit
     return xp.where(above, down, xp.asarray(np.float64(0.0), down))
 
 

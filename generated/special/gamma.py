@@ -46,40 +46,55 @@ def gamma_ratio(x: float, y: float, delta: float | None = None) -> float:
         + _stirling_tail(x)
         - _stirling_tail(y)
     )
-    return factor * math.exp(log_ratio)
+    try:
+        ratio = factor * math.exp(log_ratio)
+    except OverflowError:
+        ratio = math.inf
+    require(0.0 < ratio < math.inf, f"a ratio of gamma functions leaves the range of floats: exp({log_ratio:g})")
+    return ratio
 
 
 @dataclass(frozen=True)
 class GammaLaw:
-    """Law of r > 0 such that rate · r**power ~ Gamma(shape, 1)."""
+    """Law of r > 0 such that rate · r**power ~ Gamma(sum(numerator)/power, 1).
 
-    shape: float
+    The numerator's addends are kept because they are exact: the shape of a weighted law, (sum(numerator) + q)/power,
+    may be a tiny difference of them.
+    """
+
+    numerator: tuple[float, ...]
     rate: float
     power: float
 
     def __post_init__(self) -> None:
-        require(self.shape > 0 and self.rate > 0 and self.power > 0, f"not a law: {self}")
+        require(math.fsum(self.numerator) > 0 and self.rate > 0 and self.power > 0, f"not a law: {self}")
+
+    @property
+    def shape(self) -> float:
+        return math.fsum(self.numerator) / self.power
+
+    def shifted(self, q: float) -> float:
+        """The shape of the law weighted by r**q."""
+        return math.fsum((*self.numerator, q)) / self.power
 
     def to_t(self, r: Array) -> Array:
         return self.rate * r**self.power
 
     def moment(self, q: float) -> float:
-        """E[r**q]; needs shape + q/power > 0."""
-        return self.rate ** (-q / self.power) * gamma_ratio(
-            self.shape + q / self.power, self.shape, q / self.power
-        )
+        """E[r**q]; needs sum(numerator) + q > 0."""
+        ratio = gamma_ratio(self.shifted(q), self.shape, q / self.power)
+        return self.rate ** (-q / self.power) * ratio
 
     def lower(self, q: float, r: Array) -> Array:
         """E[r**q; r ≤ given] / E[r**q]."""
-        s = self.shape + q / self.power
-        t = self.to_t(r)
-        with np.errstate(divide="ignore", over="ignore"):  # t may underflow where r does not: there the first term of the series
+        s, t = self.shifted(q), self.to_t(r)
+        with np.errstate(all="ignore"):  # t may underflow where r does not: there the series' first term
             first = np.exp(s * (math.log(self.rate) + self.power * np.log(r)) - sc.gammaln(s + 1.0))
         return np.where(t < 1e-25, first, sc.gammainc(s, t))
 
     def upper(self, q: float, r: Array) -> Array:
         """E[r**q; r ≥ given] / E[r**q]."""
-        return sc.gammaincc(self.shape + q / self.power, self.to_t(r))
+        return sc.gammaincc(self.shifted(q), self.to_t(r))
 
     def quantile(self, lower: Array) -> Array:
         t = sc.gammaincinv(self.shape, lower)

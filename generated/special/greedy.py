@@ -16,6 +16,9 @@ from generated.special.gamma import GammaLaw
 NODES = 16384
 """Nodes of a curve; between two of them a tangent loses less than 2e-10 relative, always downwards."""
 
+LATTICE_LIMIT = 10_000_000
+"""Largest dimension of a binomial curve: its construction takes time and memory proportional to the dimension."""
+
 
 @dataclass(frozen=True)
 class GreedySet:
@@ -54,7 +57,7 @@ class GreedySet:
     def mean(self) -> float:
         """E[score] (all of the cone): Phi between the cone's mass and 1/2 is weight · mean."""
         require(all(c > 0 for c, _ in self.terms), "the score must be positive")
-        shapes = [self.law.shape + q / self.law.power for _, q in self.terms]
+        shapes = [self.law.shifted(q) for _, q in self.terms]
         require(
             min(shapes) > 0.0, "the mean score is infinite: the differential method certifies nothing here"
         )
@@ -73,7 +76,11 @@ class GreedySet:
         return np.exp(np.minimum(0.5 * (low + high), 700.0))
 
     def curve(self) -> RadiusCurve:
-        """The radius curve of this cone, at scale 1."""
+        """The radius curve of this cone, at scale 1; ValueError where its numbers leave the range of floats."""
+        with np.errstate(all="ignore"):
+            return self._curve()
+
+    def _curve(self) -> RadiusCurve:
         mean, tails = self.mean(), 2.0 * sc.ndtr(-8.7 * (np.arange(1, NODES) / NODES) ** 2.5)
         if self.pattern == "":
             y, share, slope = tails, tails * mean, np.full_like(tails, mean)
@@ -81,6 +88,9 @@ class GreedySet:
             y, share, slope = self._greedy(tails)
         order = np.argsort(-y, kind="stable")
         y, share, slope = (a[order] for a in (y, share, slope))
+        sound = np.isfinite(y) & np.isfinite(share) & np.isfinite(slope) & (share > 0.0)
+        require(int(sound.sum()) > NODES // 16, f"the growth leaves the range of floats at these parameters: {self}")
+        y, share, slope = y[sound], share[sound], slope[sound]
         keep = np.concatenate([[True], np.diff(y) < -1e-13 * y[1:]]) & (y < 1.0 - 1e-13) & (y > 0.0)
         p = self.weight * np.concatenate([[1.0], y[keep]])
         phi = self.weight * np.concatenate([[mean], share[keep]])
@@ -143,6 +153,7 @@ def cone_curve(greedy: GreedySet) -> RadiusCurve:
 @lru_cache(maxsize=64)
 def binomial_curve(dim: int, slope: float) -> RadiusCurve:
     """The radius curve of the score slope · (2 Bin(dim, 1/2) - dim), exactly piecewise linear in p."""
+    require(dim <= LATTICE_LIMIT, f"this radius is computed up to dimension {LATTICE_LIMIT}, not {dim}")
     count = np.arange((dim + 1) // 2, dim + 1, dtype=np.float64)  # the half with score ≥ 0
     with np.errstate(under="ignore"):
         mass = np.concatenate([[1.0], np.cumprod((dim - count[:-1]) / (count[:-1] + 1.0))])

@@ -6,16 +6,18 @@ import json
 from pathlib import Path
 
 import mpmath
+import numpy as np
 import pytest
 import sympy as sp
 from flint import arb, ctx
 
 from derive.ball import evaluate, exact
-from derive.bounds import enclose
+from derive.bounds import checked_values, enclose, native_ball
 from derive.cone import BallCone, ConeEnclosure
 from derive.engine import derive_family
 from derive.formula import Expm1, GammaRatio, Log1p, NormalQuantile
-from derive.spec import find_spec
+from derive.spec import SpecError, find_spec
+from generated.registry import load
 
 REFERENCES = Path(__file__).resolve().parents[3] / "shared" / "peers" / "reference_radii.json"
 
@@ -158,3 +160,35 @@ def test_reference_cases_lie_inside() -> None:
         if "differential" in family.method(adversary) or "tight" in case["method"]:
             assert sp.Rational(found.lower) - slack <= reference <= sp.Rational(found.upper) + slack, case
     assert len(cases) > 90
+
+
+@pytest.mark.parametrize("k", ["0.1", "3", "7"])
+@pytest.mark.parametrize("gap", [1e-3, 1e-6, 1e-9, 1e-12])
+@pytest.mark.parametrize("dim", [2, 64, 3072])
+def test_shapes_near_their_limit_never_exceed_the_enclosure(dim: int, gap: float, k: str) -> None:
+    """j near dim - 1: the mean score is a difference of nearly equal numbers."""
+    module, family = load("exp_linf"), derive_family(find_spec("exp_linf"))
+    j = dim - 1 - gap
+    parameters = {"k": sp.Rational(float(k)), "j": sp.Rational(j)}
+    for adversary in ("1", "inf"):
+        rho = 0.55
+        radius = getattr(module, f"radius_l{adversary}")(np.array([rho]), dim=dim, k=float(k), j=j)[0]
+        values = checked_values(family, dim, parameters)
+        previous, ctx.prec = ctx.prec, 192
+        try:
+            ball = native_ball(family.native[adversary], values, sp.Rational(rho))
+            assert arb(float(radius)) <= ball.upper(), (radius, ball)
+            if adversary == "1":  # the first branch is closed: the enclosure is narrow there
+                assert arb(float(radius)) <= ball.lower() and ball.lower() * (1 - arb("1e-9")) <= arb(
+                    float(radius)
+                )
+        finally:
+            ctx.prec = previous
+
+
+def test_a_dimension_beyond_the_lattice_is_refused_at_once() -> None:
+    family = derive_family(find_spec("laplace"))
+    with pytest.raises(SpecError, match="up to dimension"):
+        enclose(family, "inf", dim=10**8, rho=sp.Rational("0.9"), parameters={}, scale=sp.Integer(1))
+    with pytest.raises(ValueError, match="up to dimension"):
+        load("laplace").radius_linf(np.array([0.9]), dim=10**8)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -146,7 +148,22 @@ BAD = [
     ("radius", "exp_linf", "--adversary", "1", "--dim", "3", "--rho", "0.9", "--param", "k=0"),
     ("radius", "exp_linf", "--adversary", "1", "--dim", "10", "--rho", "0.9", "--param", "j=9.9"),
     ("radius", "exp_linf", "--adversary", "1", "--dim", "10", "--rho", "0.9", "--param", "a=1"),
+    (
+        "add-distribution",
+        "x1",
+        "--density",
+        "exp(-r)",
+        "--geometry",
+        "product",
+        "--reference",
+        "back\\slash \\N \\x",
+    ),
+    ("add-distribution", "x1", "--density", "exp(-r)", "--geometry", "product", "--reference", "two\nlines"),
+    ("radius", "exp_linf", "--adversary", "1", "--dim", "64", "--rho", "0.9", "--param", "k=0.00001"),
+    ("radius", "laplace", "--adversary", "inf", "--dim", "100000000", "--rho", "0.9"),
+    ("radius", "laplace", "--adversary", "1", "--dim", "3", "--rho", "0.9", "--scale", "1e-200"),
     ("explain", "laplace", "--adversary", "7"),
+    (),
     ("explain", "laplace", "--adversary", "1", "--format", "html"),
     ("regenerate", "nothing"),
     ("nothing",),
@@ -160,4 +177,36 @@ def test_bad_input_is_one_line_and_exit_2_and_writes_nothing(checkout: Path) -> 
         assert run.returncode == 2, (arguments, run)
         assert run.stderr.startswith("error: ") and run.stderr.count("\n") == 1, (arguments, run.stderr)
         assert "Traceback" not in run.stderr and not run.stdout
+    assert contents(checkout) == before
+
+
+def test_quotes_in_a_reference_survive(checkout: Path) -> None:
+    reference = 'O\'Brien and "friends", 2020, § 3'
+    words = [
+        "add-distribution",
+        "quoted",
+        "--density",
+        "exp(-r)",
+        "--geometry",
+        "product",
+        "--reference",
+        reference,
+    ]
+    run = derive(checkout, *words)
+    assert run.returncode == 0, run.stderr
+    assert derive(checkout, "regenerate", "quoted", "--check").returncode == 0
+
+
+@pytest.mark.parametrize("delay", [0.3, 1.5, 3.0])
+def test_an_interrupt_is_one_line_and_exit_130(checkout: Path, delay: float) -> None:
+    before = contents(checkout)
+    environment = {**os.environ, "PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "derive", "regenerate", "--check"]
+    process = subprocess.Popen(
+        command, cwd=checkout, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, "interrupted\n")
     assert contents(checkout) == before

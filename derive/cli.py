@@ -1,0 +1,180 @@
+"""Commands: list, add-distribution, regenerate, explain, radius."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from derive.engine import derive_family
+from derive.explain import FORMATS, explain
+from derive.spec import GEOMETRIES, Spec, SpecError, find_spec, known_specs, parameters_from
+from derive.workspace import Workspace, write_all
+from generated.special import norm_name
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
+def cli() -> None:
+    """Derive certified radii for randomized smoothing from noise densities."""
+
+
+@cli.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(as_json: bool) -> None:
+    """The known densities, and the norms each has a radius for."""
+    rows = []
+    for spec in known_specs().values():
+        family = derive_family(spec)
+        parameters = {q.name: {"domain": q.domain, "default": float(q.default)} for q in spec.parameters}
+        radii = {a: family.method(a) for a in family.adversaries}
+        rows.append({"name": spec.name, "density": spec.density, "geometry": spec.geometry, "support": spec.support,
+                     "parameters": parameters, "adversaries": radii})  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        click.echo(
+            f"{row['name']:20} {row['geometry']:8} {row['density']}"
+            + (f"  on {row['support']}" if row["support"] else "")
+        )
+        for name, entry in row["parameters"].items():  # type: ignore[attr-defined]
+            click.echo(f"    {name}: {entry['domain'] or 'any real'} (default {entry['default']:g})")
+        for adversary, method in row["adversaries"].items():  # type: ignore[attr-defined]
+            click.echo(f"    l{adversary:4} {method}")
+
+
+@cli.command("add-distribution")
+@click.argument("name")
+@click.option("--density", required=True, help='q up to a factor, e.g. "exp(-r**k)".')
+@click.option("--geometry", required=True, help=f"What r is: one of {', '.join(GEOMETRIES)}.")
+@click.option(
+    "--param", "params", multiple=True, help='A domain ("k>0") or a value ("k=2"); repeat for more.'
+)
+@click.option("--support", default="", help='Where the density is positive, e.g. "r<=1".')
+@click.option("--adversary", default=None, help="Require a radius against this norm: 1, 2 or inf.")
+@click.option("--reference", default="", help="Source, one line.")
+@click.option("--replace", is_flag=True, help="Replace a density of the same name.")
+@click.option("--dry-run", is_flag=True, help="Derive and print, write nothing.")
+def add_distribution(
+    name: str, density: str, geometry: str, params: tuple[str, ...], support: str, adversary: str | None,
+    reference: str, replace: bool, dry_run: bool,
+) -> None:  # fmt: skip
+    """Derive radius, sampler and docs of a density, and write them."""
+    parameters, fixed = parameters_from(params)
+    spec = Spec(name, density, geometry, support, parameters, reference, fixed)
+    known = known_specs()
+    if name in known and known[name] != spec and not (replace or dry_run):
+        raise SpecError(
+            f"{name} is already there with another density ({known[name].density}); choose a name or pass --replace"
+        )
+    family = derive_family(spec)
+    if adversary is not None and norm_name(adversary) not in family.adversaries:
+        raise SpecError(
+            f"{name} has no radius against l{norm_name(adversary)}; available: {', '.join(family.adversaries)}"
+        )
+    if dry_run:
+        for a in family.adversaries:
+            click.echo(explain(family, a))
+        return
+    workspace = Workspace(ROOT)
+    files = workspace.family_files(spec) | workspace.shared_files(known | {name: spec})
+    write_all(files)
+    for path in files:
+        click.echo(f"wrote {path.relative_to(ROOT)}")
+    for a in family.adversaries:
+        click.echo(f"l{a:4} {family.method(a)}")
+
+
+@cli.command()
+@click.argument("names", nargs=-1)
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if any file differs.")
+def regenerate(names: tuple[str, ...], check: bool) -> None:
+    """Write the generated files again, all by default."""
+    workspace = Workspace(ROOT)
+    files = workspace.expected(names)
+    orphans = workspace.orphans()
+    if check:
+        report = workspace.differences(files) + [f"orphan: {f.relative_to(ROOT)}" for f in orphans]
+        for line in report:
+            click.echo(line)
+        if report:
+            click.echo("accept with: python -m derive regenerate")
+            sys.exit(1)
+        click.echo(f"{len(files)} files are byte-identical")
+        return
+    write_all(files)
+    for path in orphans:
+        path.unlink()
+        click.echo(f"removed {path.relative_to(ROOT)}")
+    click.echo(f"wrote {len(files)} files")
+
+
+@cli.command("explain")
+@click.argument("name")
+@click.option("--adversary", required=True, help="Norm: 1, 2 or inf.")
+@click.option("--format", "form", default="text", show_default=True, help=f"One of {', '.join(FORMATS)}.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def explain_(name: str, adversary: str, form: str, as_json: bool) -> None:
+    """Every step from the density to the radius."""
+    family = derive_family(find_spec(name))
+    text = explain(family, norm_name(adversary), form)
+    if as_json:
+        text = json.dumps(
+            {
+                "name": name,
+                "adversary": norm_name(adversary),
+                "method": family.method(norm_name(adversary)),
+                "explanation": text,
+            }
+        )
+    click.echo(text.rstrip("\n"))
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--adversary", required=True, help="Norm: 1, 2 or inf.")
+@click.option("--dim", type=int, required=True, help="Dimension of the input, at least 1.")
+@click.option("--rho", required=True, help="Probability of the top class, an exact decimal in [0, 1].")
+@click.option("--param", "params", multiple=True, help='A parameter\'s value, e.g. "k=2".')
+@click.option("--scale", default=None, help="Length unit of the noise (default 1).")
+@click.option("--sigma", default=None, help="Standard deviation of a coordinate, instead of --scale.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def radius(
+    name: str,
+    adversary: str,
+    dim: int,
+    rho: str,
+    params: tuple[str, ...],
+    scale: str | None,
+    sigma: str | None,
+    as_json: bool,
+) -> None:
+    """The certified radius: the generated code's float and a proved enclosure."""
+    from derive.query import query
+
+    result = query(find_spec(name), norm_name(adversary), dim, rho, params, scale, sigma)
+    if as_json:
+        click.echo(json.dumps(result, indent=2, allow_nan=False))
+        return
+    click.echo(f"radius  {result['radius']}")
+    click.echo(f"lower   {result['lower']}")
+    click.echo(f"upper   {result['upper']}")
+    click.echo(f"np_upper {result['np_upper'] or 'not computed'}")
+    click.echo(f"method  {result['method']}" + ("" if result["tight"] else " (not claimed tight)"))
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Runs a command; bad input ends in one line on stderr and exit code 2."""
+    try:
+        cli.main(args=arguments, prog_name="python -m derive", standalone_mode=False)
+    except click.ClickException as error:
+        click.echo(f"error: {' '.join(error.format_message().split())}", err=True)
+        sys.exit(2)
+    except (ValueError, OSError, ArithmeticError, NotImplementedError) as error:
+        click.echo(f"error: {' '.join(str(error).split())}", err=True)
+        sys.exit(2)
