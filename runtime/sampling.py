@@ -128,7 +128,7 @@ def count_votes(
         x: one input, float32 or float64, any shape with noise.dim coordinates.
         noise: the noise to add.
         num_classes: number of classes.
-        seed, index, purpose: identity of the noise, see `runtime.rng.block_seed`.
+        seed, index, purpose: identity of the noise, see `runtime.rng.block_key`.
         start: first vote, a multiple of 64.
         stop: one past the last vote.
         batch_size: votes on the device at a time, rounded down to whole blocks of 64, at least one block.

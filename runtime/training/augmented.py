@@ -14,7 +14,7 @@ from torch import nn
 from runtime.data import Dataset
 from runtime.models import build_model
 from runtime.noise import Noise
-from runtime.rng import derived_seed
+from runtime.rng import derived_seed, named_generator
 from runtime.sampling import Model, device_of, evaluating
 from runtime.threads import one_thread
 
@@ -61,8 +61,8 @@ def _train(
     weights = derived_seed(seed, "weights")
     model = build_model(settings.architecture, dataset.shape, dataset.num_classes, weights)
     model.to(device).train()
-    order = torch.Generator().manual_seed(derived_seed(seed, "order"))
-    source = torch.Generator(device=device).manual_seed(derived_seed(seed, "noise"))
+    order = named_generator(seed, "order", torch.device("cpu"))
+    source = named_generator(seed, "noise", device)
     x, y = dataset.x_train.to(device), dataset.y_train.to(device)
     steps = -(-len(x) // settings.batch_size) * settings.epochs
     optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
