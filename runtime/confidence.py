@@ -22,12 +22,18 @@ _UNIT = 2.0**-52
 _SLACK = 2.0**-42
 """Relative allowance for the rounding of one binomial probability; about 100 times what is observed."""
 _TERMS = 4096
+_LEAST_ALPHA = 1e-300
+_LEAST_TAIL = 2.0**-1022
 
 
 def check_alpha(alpha: float) -> float:
-    """alpha itself, when 0 < alpha < 1; ValueError otherwise."""
+    """alpha itself, when 1e-300 ≤ alpha < 1; ValueError otherwise."""
     if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0.0 < alpha < 1.0:
         raise ValueError(f"alpha must lie in (0, 1), got {alpha!r}")
+    if alpha < _LEAST_ALPHA:
+        raise ValueError(
+            f"alpha must be at least {_LEAST_ALPHA:g}, got {alpha!r}; floats hold no smaller tail"
+        )
     return float(alpha)
 
 
@@ -68,8 +74,15 @@ def _log_probability(successes: int, n: int, p: float) -> float:
     return shape - spread + 0.5 * (math.log(n / (2.0 * math.pi * successes)) - math.log(failures))
 
 
+def _rounded_up(tail: float, rounding: float) -> float:
+    """`tail` times `rounding`, kept where a relative error means something."""
+    return min(1.0, max(tail * rounding, _LEAST_TAIL))
+
+
 def upper_tail(successes: int, n: int, p: float) -> float:
-    """An upper bound, tight to about 1e-11 relative, of P(Bin(n, p) ≥ successes).
+    """An upper bound of P(Bin(n, p) ≥ successes), tight to about 1e-11 relative where that is above 1e-300.
+
+    The allowance for rounding grows with the number of terms, about sqrt(n); with 10^9 trials it is 1e-9.
 
     Args:
         successes: k, 0 ≤ k ≤ n.
@@ -88,7 +101,8 @@ def upper_tail(successes: int, n: int, p: float) -> float:
         return 0.0
     odds = p / (1.0 - p)
     if successes == n:
-        return min(1.0, math.exp(n * math.log1p(-float(1 - Fraction(p)))) * (1.0 + _SLACK))
+        exponent = n * math.log(p)
+        return _rounded_up(math.exp(exponent), 1.0 + _SLACK - 8.0 * _UNIT * exponent)
     log_first = _log_probability(successes, n, p)
     total, term, start = 0.0, 1.0, successes
     while True:
@@ -101,8 +115,9 @@ def upper_tail(successes: int, n: int, p: float) -> float:
         remainder = 0.0 if start == n else (term * ratio / (1.0 - ratio) if ratio < 1.0 else math.inf)
         if remainder <= _UNIT * (1.0 + total):
             break
-    rounding = 1.0 + _SLACK + 8.0 * _UNIT * (start - successes)
-    return min(1.0, math.exp(log_first + math.log1p(total + remainder)) * rounding)
+    exponent = log_first + math.log1p(total + remainder)
+    rounding = 1.0 + _SLACK + 8.0 * _UNIT * (start - successes + abs(log_first))
+    return _rounded_up(math.exp(exponent), rounding)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -113,10 +128,11 @@ def lower_bound(successes: int, n: int, alpha: float) -> float:
         successes: number of votes for the class, 0 ≤ successes ≤ n; fixed before the class was chosen, or
             chosen on other votes.
         n: number of votes, at least 1.
-        alpha: failure probability, in (0, 1).
+        alpha: failure probability, in [1e-300, 1).
 
     Returns:
-        p_lower in [0, 1), float64, rounded down (within about 1e-11 relative of the exact bound); 0 for no
+        p_lower in [0, 1), float64, rounded down (usually within about 1e-11 relative of the exact bound,
+            which is not proven; that it lies below does not depend on it); 0 for no
         success, at most alpha**(1/n).
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,18 @@ import torch
 
 _DIGITS_SPLIT_SEED = 20_200_716
 _DIGITS_TRAINING = 1297
+_MOST_CLASSES = 100_000
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    KeyError,
+    TypeError,
+    AttributeError,
+    NotImplementedError,
+    MemoryError,
+)
 
 
 @dataclass(frozen=True)
@@ -84,8 +97,9 @@ def _archive(path: Path) -> Dataset:
             if missing:
                 raise ValueError(f"{path} lacks {', '.join(missing)}; it must hold {', '.join(names)}")
             arrays = [np.asarray(archive[name]) for name in names]
-    except (OSError, EOFError, zipfile.BadZipFile, KeyError, TypeError) as error:
-        raise ValueError(f"{path} cannot be read as an .npz file: {error}") from None
+    except _UNREADABLE as error:
+        reason = str(error) or type(error).__name__
+        raise ValueError(f"{path} cannot be read as an .npz file: {reason}") from None
     for part, (x, y) in {"train": arrays[:2], "test": arrays[2:]}.items():
         if x.ndim != 4 or y.shape != (len(x),) or len(x) == 0:
             raise ValueError(
@@ -94,6 +108,11 @@ def _archive(path: Path) -> Dataset:
             )
         if x.dtype.kind not in "fui" or y.dtype.kind not in "ui" or y.min() < 0:
             raise ValueError(f"{path}: x_{part} must hold numbers and y_{part} integers of at least 0")
+        if y.max() >= _MOST_CLASSES:
+            raise ValueError(
+                f"{path}: y_{part} holds the label {y.max()}, labels below {_MOST_CLASSES} are required; "
+                "number the classes from 0"
+            )
         if not np.isfinite(x).all() or x.min() < 0.0 or x.max() > 1.0:
             raise ValueError(
                 f"{path}: x_{part} spans [{x.min()}, {x.max()}], [0, 1] is required; "

@@ -14,6 +14,7 @@ from runtime.certificate import check_budget
 from runtime.data import Dataset
 from runtime.models import ARCHITECTURES
 from runtime.noise import Noise
+from runtime.numerals import shortest
 from runtime.rng import BLOCK, derived_seed
 from runtime.store import RunPlan
 
@@ -23,7 +24,7 @@ else:
     import tomli as tomllib
 
 BUILT_IN = Path(__file__).parent / "jobs"
-Positive = Annotated[int, Field(ge=1, strict=True)]
+Positive = Annotated[int, Field(ge=1, lt=2**53, strict=True)]
 Size = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.=,+-]*$")]
 
@@ -42,7 +43,7 @@ class NoiseEntry(_Section):
     @property
     def label(self) -> str:
         """The given name, or the family followed by its given parameters."""
-        given = "".join(f"-{key}{value:g}" for key, value in sorted(self.params.items()))
+        given = "".join(f"-{key}{shortest(value)}" for key, value in sorted(self.params.items()))
         return self.name or f"{self.family}{given}"
 
 
@@ -71,7 +72,7 @@ class CertifySection(_Section):
     batch_size: Positive = 1024
     chunk: Positive = 16_384
     inputs: Positive = 100
-    first: Annotated[int, Field(ge=0, strict=True)] = 0
+    first: Annotated[int, Field(ge=0, lt=2**53, strict=True)] = 0
     step: Positive = 1
 
 
@@ -180,14 +181,14 @@ def plans_of(job: Job, dataset: Dataset) -> list[RunPlan]:
     """One plan a noise and σ, in the job's order, each with a seed of its own.
 
     Raises:
-        ValueError: an unknown family, a parameter outside its domain.
+        ValueError: an unknown family, a parameter outside its domain, two runs of one name.
     """
     count = len(indices_of(job, dataset))
     certify = job.certify
     plans = []
     for entry in job.noise:
         for sigma in job.sigmas:
-            name = f"{entry.label}-{sigma:g}"
+            name = f"{entry.label}-{shortest(sigma)}"
             noise = Noise(entry.family, dataset.dim, sigma=sigma, **entry.params)
             seed = derived_seed(job.seed, name)
             plans.append(
@@ -203,4 +204,8 @@ def plans_of(job: Job, dataset: Dataset) -> list[RunPlan]:
                     count,
                 )
             )
+    names = [plan.name for plan in plans]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"two runs would be called {name}; give one of the noises another name")
     return plans

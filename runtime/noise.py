@@ -17,6 +17,9 @@ import torch
 
 from generated import registry
 
+_FLOAT32 = np.finfo(np.float32)
+_MOST_COORDINATES = 2**53
+
 
 def adversary_name(adversary: str | float) -> str:
     """Name of an adversary norm: "1", "2" or "inf", from 1, 2, math.inf or those names.
@@ -31,17 +34,34 @@ def adversary_name(adversary: str | float) -> str:
     return name
 
 
+def _as_float(name: str, value: Real) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be a number in the range of floats, got a larger one") from None
+
+
 def _positive(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise ValueError(f"{name} must be a number, got {value!r}")
-    number = float(value)
+    number = _as_float(name, value)
     if not (math.isfinite(number) and number > 0.0):
         raise ValueError(f"{name} must be positive and finite, got {value!r}")
     return number
 
 
+def _float32_below(value: float) -> float:
+    """The largest float32 number up to `value`, as a float."""
+    nearest = np.float32(value)
+    return float(nearest if float(nearest) <= value else np.nextafter(nearest, np.float32(0.0)))
+
+
 class Noise:
     """Additive noise on `dim` coordinates, of one family, at one scale.
+
+    The scale is rounded down to a float32 number, so that float32 noise is drawn at the very scale that the
+    radius is computed for. `scale` is the rounded one; `sigma` is the standard deviation as it was asked for,
+    or that of the given scale, and exceeds the one drawn by a relative 1.2e-7 at most.
 
     Args:
         family: name of a generated family, e.g. "uniform".
@@ -61,6 +81,10 @@ class Noise:
         module = registry.load(family)
         if isinstance(dim, bool) or not isinstance(dim, Integral) or dim < 1:
             raise ValueError(f"dim must be an integer of at least 1, got {dim!r}")
+        if dim > _MOST_COORDINATES:
+            raise ValueError(
+                f"dim must be an integer of at most 2^53, got one of {int(dim).bit_length()} bits"
+            )
         if (sigma is None) == (scale is None):
             got = "neither" if sigma is None else "both"
             raise ValueError(f"exactly one of sigma and scale is required, got {got}")
@@ -69,9 +93,12 @@ class Noise:
             if key not in defaults:
                 known = ", ".join(defaults) or "none"
                 raise ValueError(f"family {family!r} has no parameter {key!r}; its parameters: {known}")
-            if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(float(value)):
+            if isinstance(value, bool) or not isinstance(value, Real):
                 raise ValueError(f"parameter {key} of {family!r} must be a finite number, got {value!r}")
-            defaults[key] = float(value)
+            number = _as_float(f"parameter {key} of {family!r}", value)
+            if not math.isfinite(number):
+                raise ValueError(f"parameter {key} of {family!r} must be a finite number, got {value!r}")
+            defaults[key] = number
         self._module: Any = module
         self.family: str = family
         self.dim: int = int(dim)
@@ -85,11 +112,12 @@ class Noise:
         else:
             self.scale = _positive("scale", scale)
             self.sigma = float(module.sigma_of_scale(self.scale, dim=self.dim, **defaults))
-        if not (0.0 < self.scale < math.inf and 0.0 < self.sigma < math.inf):
+        if not (_FLOAT32.tiny <= self.scale <= _FLOAT32.max and _FLOAT32.tiny <= self.sigma <= _FLOAT32.max):
             raise ValueError(
                 f"noise {family!r} with dim = {dim}, sigma = {sigma}, scale = {scale} leaves the range of "
-                f"floats (sigma {self.sigma}, scale {self.scale}); choose another sigma or scale"
+                f"float32 (sigma {self.sigma}, scale {self.scale}); choose another sigma or scale"
             )
+        self.scale = _float32_below(self.scale)
 
     def __repr__(self) -> str:
         params = "".join(f", {key}={value:g}" for key, value in self.params.items())
@@ -141,7 +169,12 @@ class Noise:
         """
         name = self._supported(adversary)
         scalar = not isinstance(rho, torch.Tensor | np.ndarray)
-        values = np.array([float(rho)], dtype=np.float64) if scalar else rho
+        if scalar and not isinstance(rho, float):
+            raise ValueError(
+                f"rho must be a float, a float64 array or a float64 tensor, got {type(rho).__name__}; "
+                "convert it to float64 where it is computed"
+            )
+        values = np.array([rho], dtype=np.float64) if scalar else rho
         radii = self._module.radius(values, adversary=name, dim=self.dim, scale=self.scale, **self.params)
         return float(radii[0]) if scalar else radii
 
@@ -159,8 +192,10 @@ class Noise:
             Tensor of that shape, in input units.
 
         Raises:
-            ValueError: the event shape does not hold dim coordinates.
+            ValueError: the event shape does not hold dim coordinates, or another dtype is asked for.
         """
+        if dtype not in (torch.float32, torch.float64):
+            raise ValueError(f"noise is drawn in torch.float32 or torch.float64, got {dtype}")
         size = tuple(int(length) for length in shape)
         if len(size) < 2 or min(size) < 1 or math.prod(size[1:]) != self.dim:
             raise ValueError(
@@ -170,6 +205,11 @@ class Noise:
             size, dim=self.dim, scale=self.scale, generator=generator, dtype=dtype, **self.params
         )
         return drawn
+
+    @property
+    def density_hash(self) -> str:
+        """Digest of the definition from which the family's radius functions and sampler were generated."""
+        return str(self._module.SPEC_HASH)
 
     @property
     def spec(self) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The SQLite schema of a run folder, and what a file must be to count as one.
 
-meta   key, value: the configuration as canonical JSON ("config") and its SHA-256 ("config_sha256")
+meta   key, value: the configuration as canonical JSON ("config") and its SHA-256 ("config_sha256"), and the
+       digests of the densities that the votes were drawn from, by family ("densities")
 run    one row a noise and σ; `position` orders them
 chunk  raw votes: (run, input, purpose, chunk) → n, failed, counts (JSON array), seconds
 input  one row a finished input: (run, input) → label
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 APPLICATION_ID = 0x536D5261
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);

@@ -18,6 +18,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from generated import registry
 from runtime.atomic import write_atomically
 from runtime.certificate import decide, radii_of
 from runtime.noise import Noise
@@ -81,6 +82,8 @@ class RunStore:
         self.folder = folder
         self.path = folder / DATABASE
         self._check_folder(config is None)
+        with translated(self.path):
+            self._check_file()
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(folder / LOCK)
         try:
@@ -149,7 +152,8 @@ class RunStore:
             with database:
                 database.execute("BEGIN IMMEDIATE")
                 create(database)
-                rows = [("config", text), ("config_sha256", digest)]
+                densities = canonical({plan.noise.family: plan.noise.density_hash for plan in plans})
+                rows = [("config", text), ("config_sha256", digest), ("densities", densities)]
                 database.executemany("INSERT INTO meta VALUES (?, ?)", rows)
                 database.executemany(
                     f"INSERT INTO run VALUES ({', '.join('?' * 14)}, NULL, NULL)",
@@ -272,8 +276,25 @@ def _config(database: sqlite3.Connection, path: Path) -> dict[str, Any]:
     text = meta.get("config", "")
     if hashlib.sha256(text.encode()).hexdigest() != meta.get("config_sha256"):
         raise ValueError(f"{path} is damaged: its configuration does not match its digest")
+    for family, density in _densities(meta, path).items():
+        if registry.load(family).SPEC_HASH != density:
+            raise ValueError(
+                f"the density of {family} changed since the votes in {path.parent} were counted; certify into "
+                "another folder, or restore the generated files"
+            )
     config: dict[str, Any] = json.loads(text)
     return config
+
+
+def _densities(meta: Mapping[str, str], path: Path) -> dict[str, str]:
+    """Digest of each family's density when the folder was made."""
+    try:
+        found = json.loads(meta["densities"])
+    except (KeyError, ValueError):
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} is damaged: it does not say which densities its votes were drawn from")
+    return found
 
 
 def load_runs(path: Path) -> tuple[RunResult, ...]:
@@ -304,6 +325,25 @@ def load_runs(path: Path) -> tuple[RunResult, ...]:
             database.close()
 
 
+def _votes(chunk: sqlite3.Row, num_classes: int) -> Votes:
+    """The votes of one chunk, when the row agrees with itself."""
+    try:
+        counts = json.loads(chunk["counts"])
+    except (TypeError, ValueError):
+        counts = None
+    numbers = [*counts, chunk["failed"]] if isinstance(counts, list) else []
+    if (
+        len(numbers) != num_classes + 1
+        or not all(type(number) is int and number >= 0 for number in numbers)
+        or sum(numbers) != chunk["n"]
+    ):
+        raise ValueError(
+            f"damaged: chunk {chunk['chunk']} of the {chunk['purpose']} votes of input {chunk['input']} in run "
+            f"{chunk['run']} contradicts itself; restore the folder, or certify into another one"
+        )
+    return Votes(tuple(numbers[:-1]), numbers[-1])
+
+
 def _load(database: sqlite3.Connection, row: sqlite3.Row) -> RunResult:
     noise = Noise.from_spec({**dict(row), "params": json.loads(row["params"])})
     labels = dict(database.execute("SELECT input, label FROM input WHERE run = ?", (row["name"],)).fetchall())
@@ -311,11 +351,18 @@ def _load(database: sqlite3.Connection, row: sqlite3.Row) -> RunResult:
     seconds: dict[int, float] = {}
     for chunk in database.execute("SELECT * FROM chunk WHERE run = ?", (row["name"],)):
         key = (chunk["input"], chunk["purpose"])
-        part = Votes(tuple(json.loads(chunk["counts"])), chunk["failed"])
+        part = _votes(chunk, row["num_classes"])
         votes[key] = votes[key] + part if key in votes else part
         seconds[chunk["input"]] = seconds.get(chunk["input"], 0.0) + chunk["seconds"]
     inputs = []
     for index in sorted(labels):
+        for purpose, total in (("selection", row["n0"]), ("estimation", row["n"])):
+            found = votes[index, purpose].n if (index, purpose) in votes else 0
+            if found != total:
+                raise ValueError(
+                    f"damaged: run {row['name']} holds {found} {purpose} votes of input {index}, not {total}; "
+                    "restore the folder, or certify into another one"
+                )
         estimation = votes[index, "estimation"]
         prediction, p_lower = decide(votes[index, "selection"], estimation, row["alpha"])
         inputs.append(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from runtime.numerals import shortest
 from runtime.report.envelope import Envelope
 from runtime.report.run import NORM_NAMES
 
@@ -76,7 +77,7 @@ def _label(envelope: Envelope) -> str:
     sigmas = [run.sigma for run in envelope.runs if run.sigma is not None]
     if not sigmas:
         return envelope.noise
-    return f"{envelope.noise}, σ = {', '.join(f'{sigma:g}' for sigma in sigmas)}"
+    return f"{envelope.noise}, σ = {', '.join(shortest(sigma) for sigma in sigmas)}"
 
 
 def _steps(envelope: Envelope) -> tuple[FloatArray, FloatArray]:

@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from runtime.numerals import shortest
 from runtime.report.envelope import Envelope, default_radii, envelopes
 from runtime.report.rounding import radius_below, share_below
 from runtime.report.run import NORM_NAMES, CertifiedRun
@@ -54,7 +55,7 @@ def _cells(columns: Sequence[Envelope], radius: float) -> tuple[Cell, ...]:
     return tuple(
         Cell(
             accuracy=share_below(share),
-            sigma=f"{run.sigma:g}" if share > 0 and run.sigma is not None else "",
+            sigma=shortest(run.sigma) if share > 0 and run.sigma is not None else "",
             leading=share > 0 and share == top,
         )
         for share, run in best
@@ -72,7 +73,7 @@ def tables(runs: Sequence[CertifiedRun], radii: Sequence[float] | None) -> tuple
     for adversary in ADVERSARIES:
         if columns := envelopes(runs, adversary):
             chosen = default_radii(runs, adversary) if radii is None else radii
-            rows = tuple((f"{radius:g}", _cells(columns, radius)) for radius in chosen)
+            rows = tuple((shortest(radius), _cells(columns, radius)) for radius in chosen)
             made.append(Table(adversary, columns, rows))
     return tuple(made)
 
