@@ -1,227 +1,29 @@
-"""Commands: python -m runtime train | certify | resume | report.
-
-Exit status: 0 done, 2 wrong use or bad input (one line on stderr), 130 interrupted (resumable).
-"""
+"""python -m runtime: the commands of `runtime.cli`, interruptible from the first import on."""
 
 from __future__ import annotations
 
-import json
-import math
+import os
+import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, TypeVar
-
-import click
-
-from runtime.engine import PreparedJob, certify_job, prepare, train_job
-from runtime.job import job_from, read_job_file
-from runtime.progress import Progress
-from runtime.store import RunStore
-
-F = TypeVar("F", bound=Callable[..., Any])
-_DIGESTS = ("dataset_sha256", "checkpoint_sha256")
-_FLAGS: tuple[tuple[str, str, Any, str], ...] = (
-    ("--dataset", "dataset", str, "digits, or the path of an .npz file."),
-    ("--seed", "seed", int, "Seed of weights and noise."),
-    ("--device", "device", str, "auto, cpu or cuda."),
-    ("--checkpoint", "training.checkpoint", str, "Use this network instead of training."),
-    ("--architecture", "training.architecture", str, "cnn or mlp."),
-    ("--epochs", "training.epochs", int, "Passes over the training data."),
-    ("--n0", "certify.n0", int, "Votes that choose the class."),
-    ("--n", "certify.n", int, "Votes that bound its probability."),
-    ("--alpha", "certify.alpha", float, "Failure probability of each certificate."),
-    ("--batch-size", "certify.batch_size", int, "Votes on the device at a time."),
-    ("--chunk", "certify.chunk", int, "Votes a transaction; a multiple of 64."),
-    ("--inputs", "certify.inputs", int, "Held-out inputs to certify, at most."),
-    ("--first", "certify.first", int, "Index of the first of them."),
-    ("--step", "certify.step", int, "Distance between them."),
-)
 
 
-def _job_options(command: F) -> F:
-    for flag, key, kind, text in reversed(_FLAGS):
-        command = click.option(flag, key.replace(".", "__"), type=kind, default=None, help=text)(command)
-    for option in (
-        click.option("--quiet", is_flag=True, help="No progress bar."),
-        click.option("--out", type=click.Path(path_type=Path), help="Run folder; runs/NAME by default."),
-        click.option("--param", "param", multiple=True, help="Family parameter, as name=value; repeatable."),
-        click.option("--sigma", "sigma", multiple=True, type=float, help="Standard deviation; repeatable."),
-        click.option("--family", help="Noise family."),
-        click.option("--job", "job_name", help="Built-in job or TOML file; flags override its keys."),
-    ):
-        command = option(command)
-    return command
-
-
-def _parameters(pairs: tuple[str, ...]) -> dict[str, float]:
-    params = {}
-    for pair in pairs:
-        name, _, value = pair.partition("=")
-        try:
-            params[name.strip()] = float(value)
-        except ValueError:
-            raise ValueError(f"--param needs name=number, got {pair!r}") from None
-    return params
-
-
-def _prepared(
-    job_name: str | None,
-    family: str | None,
-    sigma: tuple[float, ...],
-    param: tuple[str, ...],
-    flags: dict[str, Any],
-) -> PreparedJob:
-    """The job that the command line asks for, checked."""
-    if job_name is None and (family is None or not sigma):
-        raise ValueError("give --job, or --family and --sigma")
-    if param and family is None:
-        raise ValueError("--param needs --family")
-    values = read_job_file(job_name) if job_name is not None else {}
-    if family is not None:
-        values["noise"] = [{"family": family, "params": _parameters(param)}]
-        values.setdefault("name", family)
-    if sigma:
-        values["sigmas"] = list(sigma)
-    for key, value in flags.items():
-        if value is None:
-            continue
-        section, _, name = key.rpartition("__")
-        target = values.setdefault(section, {}) if section else values
-        if not isinstance(target, dict):
-            raise ValueError(f"{job_name}: {section} must be a table")
-        target[name] = value
-    training = values.get("training")
-    if isinstance(training, dict) and isinstance(training.get("checkpoint"), str):
-        training["checkpoint"] = str(Path(training["checkpoint"]).resolve())
-    if isinstance(values.get("dataset"), str) and values["dataset"].endswith(".npz"):
-        values["dataset"] = str(Path(values["dataset"]).resolve())
-    return prepare(job_from(values, job_name or "flags"))
-
-
-@contextmanager
-def _interruptible(advice: str) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        click.echo(f"interrupted; {advice}", err=True)
-        raise SystemExit(130) from None
-
-
-def _certify(prepared: PreparedJob, store: RunStore, quiet: bool) -> None:
-    """Counts what is missing, then writes the report; its path is the last line printed."""
-    total = len(prepared.plans) * len(prepared.indices)
-    done = sum(len(store.finished(plan.name)) for plan in prepared.plans)
-    with Progress(total, done, quiet) as progress:
-        certify_job(prepared, store, progress.say, progress.advance)
-    from runtime.report import build_report
-
-    paths = build_report([store.folder], None, store.folder / "report")
-    click.echo(f"report: {paths.html}")
-
-
-@click.group(no_args_is_help=False, help="Certify classifiers by randomized smoothing.")
-def cli() -> None:
-    pass
-
-
-@cli.command()
-@_job_options
-def train(
-    job_name: str | None,
-    family: str | None,
-    sigma: tuple[float, ...],
-    param: tuple[str, ...],
-    out: Path | None,
-    quiet: bool,
-    **flags: Any,
-) -> None:
-    """Train the networks of a job, for certify to use."""
-    prepared = _prepared(job_name, family, sigma, param, flags)
-    folder = out or Path("runs") / prepared.job.name
-    say = (lambda line: None) if quiet else click.echo
-    with _interruptible("finished networks are kept: run the same command again"):
-        with RunStore(folder, prepared.config, prepared.plans) as store:
-            train_job(prepared, store, say)
-    click.echo(f"networks: {folder / 'networks'}")
-
-
-@cli.command()
-@_job_options
-def certify(
-    job_name: str | None,
-    family: str | None,
-    sigma: tuple[float, ...],
-    param: tuple[str, ...],
-    out: Path | None,
-    quiet: bool,
-    **flags: Any,
-) -> None:
-    """Train what is missing, count votes, write the report."""
-    prepared = _prepared(job_name, family, sigma, param, flags)
-    folder = out or Path("runs") / prepared.job.name
-    with _interruptible(f"resume with: python -m runtime resume {folder}"):
-        with RunStore(folder, prepared.config, prepared.plans) as store:
-            _certify(prepared, store, quiet)
-
-
-@cli.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--quiet", is_flag=True, help="No progress bar.")
-def resume(run: Path, quiet: bool) -> None:
-    """Finish the job that the folder RUN holds."""
-    with _interruptible(f"resume with: python -m runtime resume {run}"):
-        with RunStore(run, None) as store:
-            values = {key: value for key, value in store.config.items() if key not in _DIGESTS}
-            prepared = prepare(job_from(values, str(run)))
-            store.require(prepared.config)
-            _certify(prepared, store, quiet)
-
-
-def _radii(text: str | None) -> list[float] | None:
-    if text is None:
-        return None
-    try:
-        radii = [float(part) for part in text.split(",")]
-    except ValueError:
-        radii = [math.nan]
-    if not all(math.isfinite(radius) and radius >= 0.0 for radius in radii):
-        raise ValueError(f"--radii needs numbers of at least 0, separated by commas, got {text!r}")
-    return radii
-
-
-@cli.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--radii", help="Radii of the tables, e.g. 0.5,1.0.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the report.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON; write nothing.")
-def report(paths: tuple[Path, ...], radii: str | None, out: Path | None, as_json: bool) -> None:
-    """Report on run folders or TSV logs."""
-    from runtime.report import build_report, summarise
-
-    chosen = _radii(radii)
-    if as_json:
-        click.echo(json.dumps(summarise(list(paths), chosen), indent=2))
-        return
-    click.echo(f"report: {build_report(list(paths), chosen, out).html}")
+def _stop(*_: object) -> None:
+    os.write(2, b"interrupted\n")
+    os._exit(130)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs a command and returns its exit status; errors are one line on stderr."""
-    try:
-        status = cli.main(args=arguments, prog_name="python -m runtime", standalone_mode=False)
-        return status if isinstance(status, int) else 0
-    except click.Abort:
-        click.echo("interrupted", err=True)
-        return 130
-    except click.ClickException as error:
-        message = error.format_message()
-    except (ValueError, OSError) as error:
-        message = str(error)
-    click.echo("error: " + " ".join(message.split()), err=True)
-    return 2
+    """As `runtime.cli.main`, which is loaded here."""
+    from runtime.cli import main as command
+
+    return command(arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    usual = signal.getsignal(signal.SIGINT)
+    if usual is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _stop)
+    import runtime.cli
+
+    signal.signal(signal.SIGINT, usual)
+    sys.exit(runtime.cli.main())

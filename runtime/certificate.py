@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from types import MappingProxyType
 
 import numpy as np
@@ -59,8 +60,8 @@ def check_budget(n0: int, n: int, alpha: float) -> None:
         ValueError: n0 < 1, alpha outside (0, 1), or n so small that every input abstains.
     """
     for name, value in (("n0", n0), ("n", n)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
+        if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= value < 2**53:
+            raise ValueError(f"{name} must be an integer in [1, 2^53), got {value!r}")
     least = smallest_useful_n(alpha)
     if n < least:
         raise ValueError(

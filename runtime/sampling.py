@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 
@@ -77,6 +78,15 @@ def device_of(model: Model, x: torch.Tensor) -> torch.device:
     return x.device
 
 
+def _dtype_of(model: Model, x: torch.Tensor) -> torch.dtype:
+    """Floating type of the model's first such parameter; that of `x` for a model without parameters."""
+    if isinstance(model, torch.nn.Module):
+        for parameter in model.parameters():
+            if parameter.is_floating_point():
+                return parameter.dtype
+    return x.dtype
+
+
 @contextmanager
 def evaluating(model: Model) -> Iterator[None]:
     """Puts a module into eval() mode and inference_mode, and restores what was there before."""
@@ -126,7 +136,7 @@ def count_votes(
     Args:
         model: maps [b, *x.shape] to logits [b, num_classes]; a module is run in eval() mode.
         x: one input, float32 or float64, any shape with noise.dim coordinates.
-        noise: the noise to add.
+        noise: the noise to add, drawn and added in the type of `x`; the model gets the sum in its own type.
         num_classes: number of classes.
         seed, index, purpose: identity of the noise, see `runtime.rng.block_key`.
         start: first vote, a multiple of 64.
@@ -142,10 +152,11 @@ def count_votes(
     check_input(x, noise.dim)
     if start % BLOCK or not 0 <= start < stop:
         raise ValueError(f"votes must be a range from a multiple of {BLOCK} upwards, got {start} to {stop}")
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    if isinstance(batch_size, bool) or not isinstance(batch_size, Integral) or batch_size < 1:
+        raise ValueError(f"batch_size must be an integer of at least 1, got {batch_size!r}")
     device = device_of(model, x)
     centre = x.to(device)
+    kind = _dtype_of(model, x)
     rows = BLOCK if device.type == "cpu" else max(1, batch_size // BLOCK) * BLOCK
     step = max(1, batch_size // BLOCK) * BLOCK
     counts = torch.zeros(num_classes + 1, dtype=torch.int64, device=device)
@@ -158,7 +169,7 @@ def count_votes(
                 )
                 for block in range(first // BLOCK, last // BLOCK)
             ]
-            noisy = torch.cat(blocks).add_(centre)
+            noisy = torch.cat(blocks).add_(centre).to(kind)
             winners = torch.cat([_winners(model, part, num_classes) for part in noisy.split(rows)])
             kept = winners[: stop - first]
             counts += torch.bincount(kept, minlength=num_classes + 1)

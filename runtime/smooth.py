@@ -6,6 +6,8 @@ prediction: Hung and Fithian, "Rank verification for exponential families", 2019
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import torch
 
 from runtime.certificate import Certificate, check_budget, decide, radii_of
@@ -123,7 +125,7 @@ class SmoothedClassifier:
             A class or -1 (abstain) for one input, a list of them for a batch.
         """
         least = smallest_decidable_n(alpha)
-        if isinstance(n, bool) or not isinstance(n, int) or n < least:
+        if isinstance(n, bool) or not isinstance(n, Integral) or n < least:
             raise ValueError(
                 f"with n = {n!r} and alpha = {alpha:g} every input abstains; the smallest useful n is {least}"
             )
@@ -141,8 +143,8 @@ class SmoothedClassifier:
             got = tuple(x.shape) if isinstance(x, torch.Tensor) else type(x).__name__
             raise ValueError(f"x must be a tensor [C, H, W] or [B, C, H, W], got {got}")
         check_seed(seed)
-        if first_index < 0:
-            raise ValueError(f"first_index must be at least 0, got {first_index}")
+        if isinstance(first_index, bool) or not isinstance(first_index, Integral) or first_index < 0:
+            raise ValueError(f"first_index must be an integer of at least 0, got {first_index!r}")
         inputs = list(x) if x.dim() == 4 else [x]
         for image in inputs:
             check_input(image, self.noise.dim)
@@ -155,9 +157,9 @@ class SmoothedClassifier:
             self.noise,
             self.num_classes,
             seed=seed,
-            index=index,
+            index=int(index),
             purpose=purpose,
             start=0,
-            stop=n,
+            stop=int(n),
             batch_size=batch_size,
         )

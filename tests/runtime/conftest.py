@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from runtime.__main__ import main
+from runtime.cli import main
 from runtime.models import build_model
 
 ROOT = Path(__file__).resolve().parents[2]
