@@ -1,8 +1,7 @@
 """The run folder: raw counts in SQLite, one transaction a chunk, one writer at a time.
 
 A folder holds `votes.sqlite` (the record), `run.json` (its configuration, to be read by people), `run.lock`,
-`networks/` and `report/`. Counts are the record: predictions, bounds and radii are computed from them
-whenever runs are loaded. A killed job loses at most the chunk in flight.
+`networks/` and `report/`. Predictions and radii are computed from counts whenever runs are loaded.
 """
 
 from __future__ import annotations
@@ -289,8 +288,8 @@ def _config(database: sqlite3.Connection, path: Path) -> dict[str, Any]:
 def _densities(meta: Mapping[str, str], path: Path) -> dict[str, str]:
     """Digest of each family's density when the folder was made."""
     try:
-        found = json.loads(meta["densities"])
-    except (KeyError, ValueError):
+        found = json.loads(meta.get("densities", ""))
+    except ValueError:
         found = None
     if not isinstance(found, dict):
         raise ValueError(f"{path} is damaged: it does not say which densities its votes were drawn from")
