@@ -61,7 +61,9 @@ def norm_name(adversary: object) -> str:
 def dimension(dim: object) -> int:
     """`dim` as an int ≥ 1; ValueError otherwise."""
     if isinstance(dim, bool) or not isinstance(dim, int | np.integer) or not 1 <= dim < 2**53:
-        raise ValueError(f"the dimension must be an integer of at least 1 and below 2**53, not {str(dim)[:30]}")
+        raise ValueError(
+            f"the dimension must be an integer of at least 1 and below 2**53, not {str(dim)[:30]}"
+        )
     return int(dim)
 
 

@@ -50,7 +50,9 @@ def gamma_ratio(x: float, y: float, delta: float | None = None) -> float:
         ratio = factor * math.exp(log_ratio)
     except OverflowError:
         ratio = math.inf
-    require(0.0 < ratio < math.inf, f"a ratio of gamma functions leaves the range of floats: exp({log_ratio:g})")
+    require(
+        0.0 < ratio < math.inf, f"a ratio of gamma functions leaves the range of floats: exp({log_ratio:g})"
+    )
     return ratio
 
 

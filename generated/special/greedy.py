@@ -89,7 +89,10 @@ class GreedySet:
         order = np.argsort(-y, kind="stable")
         y, share, slope = (a[order] for a in (y, share, slope))
         sound = np.isfinite(y) & np.isfinite(share) & np.isfinite(slope) & (share > 0.0)
-        require(int(sound.sum()) > NODES // 16, f"the growth leaves the range of floats at these parameters: {self}")
+        require(
+            int(sound.sum()) > NODES // 16,
+            f"the growth leaves the range of floats at these parameters: {self}",
+        )
         y, share, slope = y[sound], share[sound], slope[sound]
         keep = np.concatenate([[True], np.diff(y) < -1e-13 * y[1:]]) & (y < 1.0 - 1e-13) & (y > 0.0)
         p = self.weight * np.concatenate([[1.0], y[keep]])
