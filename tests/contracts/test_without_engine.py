@@ -38,7 +38,7 @@ sys.meta_path.insert(0, Absent())
 
 CERTIFY = """
 import torch
-import runtime, runtime.__main__, runtime.report
+import runtime, runtime.cli, runtime.report
 
 model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3))
 model[1].weight.data.zero_()
