@@ -77,21 +77,19 @@ def limited(function: Callable[..., T], *args: Any, seconds: float, default: D =
     try:
         try:
             _start(call)
-            result = function(*args)
-            call.owner = None
-            return result
-        except _Expired as expired:
-            if expired.call is not call:
-                raise
-            call.owner = None
-            global_parameters.evaluate, global_parameters.distribute, mpmath.mp.prec = state
-            _forget()
-            return default
+            return function(*args)
         finally:
-            call.owner = None
-            _stop(depth)
-    finally:  # once more: the alarm may have gone off between a block above and the first statement of its `finally`
+            call.owner = (
+                None  # from here on no alarm is raised for this call; one just before is caught below
+            )
+    except _Expired as expired:
+        if expired.call is not call:
+            raise
         call.owner = None
+        global_parameters.evaluate, global_parameters.distribute, mpmath.mp.prec = state
+        _forget()
+        return default
+    finally:
         _stop(depth)
 
 

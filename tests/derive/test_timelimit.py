@@ -131,13 +131,15 @@ def test_no_alarm_escapes_where_work_and_deadline_end_together() -> None:
     assert outcomes <= {"done", "late", "outer late"} and len(outcomes) >= 2
 
 
-@pytest.mark.parametrize("nested", [False, True])
-def test_an_alarm_at_any_single_instruction_is_caught(nested: bool) -> None:
+@pytest.mark.parametrize("kind", ["plain", "nested", "raising"])
+def test_an_alarm_at_any_single_instruction_is_caught(kind: str) -> None:
     """The handler runs at the n-th instruction of `limited` and its helpers, for every n, as a signal could."""
     code = {f.__code__ for f in (limited, timelimit._start, timelimit._stop, timelimit._set_timer)}
 
     def work() -> str:
-        return limited(str.upper, "done", seconds=50.0, default="late") if nested else "DONE"
+        if kind == "raising":
+            raise ArithmeticError
+        return limited(str.upper, "done", seconds=50.0, default="late") if kind == "nested" else "DONE"
 
     def run(at: int) -> tuple[str, bool]:
         seen = 0
@@ -161,6 +163,8 @@ def test_an_alarm_at_any_single_instruction_is_caught(nested: bool) -> None:
         sys.settrace(trace)
         try:
             result = limited(work, seconds=100.0, default="late")
+        except ArithmeticError:
+            result = "raised"
         finally:
             sys.settrace(previous)
         assert not timelimit._running and signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
@@ -172,8 +176,8 @@ def test_an_alarm_at_any_single_instruction_is_caught(nested: bool) -> None:
         outcomes.append(result)
         if not reached:
             break
-    assert not reached and result == "DONE" and len(outcomes) > 50
-    assert set(outcomes) == {"DONE", "late"}
+    assert not reached and len(outcomes) > 50
+    assert result == ("raised" if kind == "raising" else "DONE") and set(outcomes) == {result, "late"}
 
 
 def test_an_alarm_for_a_call_that_is_gone_is_not_raised() -> None:
