@@ -15,7 +15,6 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from derive.cli import cli
 from generated import registry
 from tests.generated.level_pairs import Radial, needed_failure
 from tests.generated.members import CLOSED, MEMBERS, Member
@@ -264,6 +263,8 @@ def test_defect_radii_need_no_search(family: str, adversary: str, params: dict[s
 @pytest.mark.parametrize(("family", "adversary"), [("gaussian", "2"), ("laplace", "1"), ("uniform", "inf")])
 def test_defect_printed_radius_is_never_rounded_up(family: str, adversary: str, rho: str) -> None:
     """The text names the very float of the generated code and lies below the proved lower end; three digits would not."""
+    from derive.cli import cli
+
     command = ["radius", family, "--adversary", adversary, "--dim", "64", "--rho", rho]
     result = CliRunner().invoke(cli, command, catch_exceptions=False)
     assert result.exit_code == 0
