@@ -6,7 +6,7 @@ Radii are those of the generated code.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
 
@@ -27,6 +27,7 @@ from derive.chart import (
 )
 from derive.drawn_law import DrawnLaw, drawn_law
 from derive.spec import Spec
+from derive.summary import Curve, Summary
 
 DIMENSIONS = (3072, 768, 192, 64, 16, 8, 4, 3, 2, 1)
 """The dimension of a picture is the first of these that a density has at its default parameters."""
@@ -93,45 +94,52 @@ def radius_picture(spec: Spec, module: ModuleType, adversary: str, gaussian: Mod
     compare = (
         gaussian if where.finite_variance and gaussian is not None and gaussian.NAME != spec.name else None
     )
-    title = f"{_label(module)} against {_NORM[adversary]}, {where.unit}, d = {where.dim}"
-    radii = [_radius_line(module, adversary, where, _label(module), COLOURS[0])]
+    title = f"{label(module)} against {_NORM[adversary]}, {where.unit}, d = {where.dim}"
+    radii = [_radius_line(module, adversary, where, label(module), COLOURS[0])]
     if compare is not None and adversary in compare.ADVERSARIES:
         same = Setting(where.dim, float(compare.scale_of_sigma(1.0, dim=where.dim)), True)
         radii.insert(0, _radius_line(compare, adversary, same, "gaussian", GREY, "6 3"))
     return svg(title, [_density_panel(spec, where, compare is not None), _radius_panel(radii)])
 
 
-def overview_picture(adversary: str, modules: Mapping[str, ModuleType], dim: int = DIMENSIONS[0]) -> str:
+def overview_curves(module: ModuleType, dim: int = DIMENSIONS[0]) -> dict[str, Curve]:
+    """A density's radii against each norm at sigma = 1 and the default parameters, for `overview_picture`."""
+    curves = {}
+    for adversary in module.ADVERSARIES:
+        where = setting(module, adversary, (dim,))
+        if where is None:
+            curves[adversary] = Curve(missing=f"no radius at d = {dim}")
+        elif not where.finite_variance:
+            curves[adversary] = Curve(missing="infinite variance")
+        else:
+            radii = _radii(module, adversary, where, np.append(functions.ndtr(_quantiles()), COMPARED))
+            *curve, compared = (float(f"{value:.6g}") for value in radii.tolist())
+            curves[adversary] = Curve(tuple(curve), compared)
+    return curves
+
+
+def overview_picture(adversary: str, summaries: Sequence[Summary]) -> str:
     """The radii of all densities against one norm at sigma = 1, as SVG; those that cannot be compared are named below it.
 
     Args:
         adversary: "1", "2" or "inf".
-        modules: generated modules by name; those without a radius against the norm are passed over.
-        dim: the common dimension.
+        summaries: what `overview_curves` gave for each density; those without a radius against the norm are passed over.
     """
-    found: list[tuple[str, ModuleType, Setting]] = []
-    missing: list[str] = []
-    for name in sorted(modules):
-        if adversary not in modules[name].ADVERSARIES:
-            continue
-        where = setting(modules[name], adversary, (dim,))
-        if where is not None and where.finite_variance:
-            found.append((name, modules[name], where))
-        else:
-            missing.append(
-                f"{_label(modules[name])} ({'no radius at this d' if where is None else 'infinite variance'})"
-            )
+    present = [s for s in sorted(summaries, key=lambda s: s.name) if adversary in s.cells]
+    found = [(s, s.cells[adversary].curve) for s in present if not s.cells[adversary].curve.missing]
+    missing = [
+        f"{s.label} ({s.cells[adversary].curve.missing})" for s in present if s.cells[adversary].curve.missing
+    ]
     lines = []
-    for index, (name, module, where) in enumerate(found):
-        colour = GREY if name == "gaussian" else COLOURS[index % len(COLOURS)]
-        dash = "" if name == "gaussian" else DASHES[index % len(DASHES)]
-        at = float(_radii(module, adversary, where, np.array([COMPARED]))[0])
-        line = _radius_line(module, adversary, where, _label(module), colour, dash, note=f"{at:.4g}")
+    for index, (one, curve) in enumerate(found):
+        colour = GREY if one.name == "gaussian" else COLOURS[index % len(COLOURS)]
+        dash = "" if one.name == "gaussian" else DASHES[index % len(DASHES)]
+        radii = np.array(curve.radii)
         lines.append(
-            (-float(f"{at:.6g}"), line)
-        )  # equal radii stand in the order of their names, whatever the last digits
-    ordered = [line for _, line in sorted(lines, key=lambda item: (item[0], item[1].label))]
-    title = f"Certified {_NORM[adversary]} radius at σ = 1, d = {dim}"
+            (curve.compared, Line(one.label, _quantiles(), radii, colour, dash, f"{curve.compared:.4g}"))
+        )
+    ordered = [line for _, line in sorted(lines, key=lambda item: (-item[0], item[1].label))]
+    title = f"Certified {_NORM[adversary]} radius at σ = 1, d = {DIMENSIONS[0]}"
     notes = _wrapped("Not drawn: " + "; ".join(missing) + "." if missing else "")
     longest = max((len(line.label) for line in ordered), default=0)
     panel = replace(
@@ -155,18 +163,16 @@ def _radius_panel(lines: Sequence[Line]) -> Panel:
     return Panel("certified radius", x, axis_from_zero("R(ρ)", top), tuple(lines))
 
 
+def _quantiles() -> FloatArray:
+    """Normal quantiles of the confidences at which radii are drawn."""
+    return np.asarray(float(functions.ndtri(CONFIDENCES[-1])) * np.linspace(0.0, 1.0, _POINTS))
+
+
 def _radius_line(
-    module: ModuleType,
-    adversary: str,
-    where: Setting,
-    label: str,
-    colour: str,
-    dash: str = "",
-    *,
-    note: str = "",
+    module: ModuleType, adversary: str, where: Setting, label: str, colour: str, dash: str = ""
 ) -> Line:
-    z = float(functions.ndtri(CONFIDENCES[-1])) * np.linspace(0.0, 1.0, _POINTS)
-    return Line(label, z, _radii(module, adversary, where, functions.ndtr(z)), colour, dash, note)
+    z = _quantiles()
+    return Line(label, z, _radii(module, adversary, where, functions.ndtr(z)), colour, dash)
 
 
 def _radii(module: ModuleType, adversary: str, where: Setting, rho: FloatArray) -> FloatArray:
@@ -175,7 +181,8 @@ def _radii(module: ModuleType, adversary: str, where: Setting, rho: FloatArray) 
     )
 
 
-def _label(module: ModuleType) -> str:
+def label(module: ModuleType) -> str:
+    """The name with the default parameters."""
     values = ", ".join(f"{name} = {value:g}" for name, value in module.PARAMETERS.items())
     return module.NAME + (f" ({values})" if values else "")
 

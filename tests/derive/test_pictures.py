@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +20,7 @@ from derive import chart, formula, pictures
 from derive.drawn_law import drawn_law
 from derive.expression import FUNCTIONS
 from derive.spec import Spec, find_spec, known_specs, parameters_from
+from derive.summary import Cell, Summary
 from generated import registry
 from generated.special import norm_name
 
@@ -206,31 +208,58 @@ def test_the_dimension_is_the_largest_that_the_parameters_allow() -> None:
         pictures.radius_picture(spec, limited(0, True), "1")
 
 
+def summary(name: str, module: Any) -> Summary:
+    cells = {a: Cell("integral", False, "tested", c) for a, c in pictures.overview_curves(module).items()}
+    return Summary(name, pictures.label(module), "", "product", cells)
+
+
 def test_the_overview_ranks_all_and_names_who_is_missing() -> None:
     modules = {name: registry.load(name) for name in registry.FAMILIES}
-    text = pictures.overview_picture(
-        "1", modules | {"cauchy": limited(10**6, False), "tail": limited(9, True)}
-    )
+    missing = [summary("cauchy", limited(10**6, False)), summary("tail", limited(9, True))]
+    present = [summary(name, module) for name, module in modules.items()]
+    text = pictures.overview_picture("1", missing + present)
+    assert pictures.overview_picture("1", present[::-1] + missing) == text
     assert len(polylines(text)) == len(modules)
-    assert "cauchy (a = 9.5) (infinite variance); cauchy (a = 9.5) (no radius at this d)." in text
+    assert "cauchy (a = 9.5) (infinite variance); cauchy (a = 9.5) (no radius at d = 3072)." in text
     shown = words(text)
     at = {
-        n: m.radius(np.array([0.99]), adversary="1", dim=3072, scale=m.scale_of_sigma(1.0, dim=3072))[0]
+        n: float(
+            m.radius(np.array([0.99]), adversary="1", dim=3072, scale=m.scale_of_sigma(1.0, dim=3072))[0]
+        )
         for n, m in modules.items()
     }
     labels = {next(w for w in shown if w.split(" ")[0] == name): value for name, value in at.items()}
-    assert all(shown[shown.index(label) + 1] == f"{value:.4g}" for label, value in labels.items())
+    assert all(
+        float(shown[shown.index(label) + 1]) == pytest.approx(value, rel=6e-4)
+        for label, value in labels.items()
+    )
     ranked = sorted(labels, key=lambda w: (-float(f"{labels[w]:.6g}"), w))
     assert sorted(labels, key=shown.index) == ranked
-    shaken_ones = {name: shaken(module) for name, module in modules.items()}
-    assert pictures.overview_picture("1", modules) == pictures.overview_picture("1", shaken_ones)
+    assert [summary(name, shaken(module)) for name, module in modules.items()] == present
+
+
+def test_the_overview_draws_the_radii_of_the_record() -> None:
+    module = registry.load("laplace")
+    _, points = polylines(pictures.overview_picture("1", [summary("laplace", module)]))[0]
+    radii = np.array(pictures.overview_curves(module)["1"].radii)
+    heights = points[0, 1] - points[:, 1]
+    assert np.allclose(heights / heights[-1], radii / radii[-1], atol=1e-4)
+    rho = stats.norm.cdf((points[:, 0] - chart.LEFT) / 430.0 * stats.norm.ppf(0.9999))
+    expected = module.radius(rho, adversary="1", dim=3072, scale=module.scale_of_sigma(1.0, dim=3072))
+    assert np.allclose(radii, expected, rtol=1e-2, atol=1e-3)
+
+
+def test_an_outlier_is_cut_before_the_others_are_flattened() -> None:
+    ordinary = [summary(name, registry.load(name)) for name in ("gaussian", "laplace", "uniform")]
+    far = limited(10**6, True)
+    far.radius = lambda rho, **_: 1e6 * (rho - 0.5)
+    text = pictures.overview_picture("1", [*ordinary, summary("far", far)])
+    lowest = min(points[:, 1].max() - points[:, 1].min() for _, points in polylines(text))
+    assert lowest > 15.0
 
 
 def test_many_families_stay_distinct_and_small() -> None:
-    base = registry.load("laplace")
-    many = {f"noise{k:02d}": shaken(base) for k in range(30)}
-    for name, module in many.items():
-        module.NAME = name
+    many = [replace(summary("laplace", registry.load("laplace")), name=f"noise{k:02d}") for k in range(30)]
     text = pictures.overview_picture("1", many)
     styles = re.findall(r"<polyline[^>]*?(stroke=.*?)/>", text)
     assert len(set(styles)) == 30
