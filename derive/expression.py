@@ -1,188 +1,229 @@
-"""A small, safe grammar for densities and parameter domains: text in, SymPy out, nothing evaluated on the way.
+"""A small, safe grammar for densities and parameter domains: text in, SymPy out, and nothing else happens on the way.
 
     expression = term {("+" | "-") term}        term = factor {("*" | "/") factor}
     factor = ("-" | "+") factor | atom ["**" factor]
     atom = number | name | name "(" expression {"," expression} ")" | "(" expression ")"
 
-Names are `r`, `d`, `pi`, the declared parameters and the functions of `FUNCTIONS`; everything else is refused.
+Names are `r`, `d`, `pi`, the declared parameters and the functions of `FUNCTIONS`; everything else is refused. A piecewise density is
+written with min, max and abs. Sizes are limited here and in derive.operand, and the time of a whole text by derive.timelimit.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sympy as sp
+from flint import ctx
+
+from derive.operand import (
+    FUNCTIONS,
+    MAX_DECADES,
+    PRECISION,
+    Operand,
+    OperandError,
+    applied,
+    check_whole,
+    named,
+    negative,
+    number,
+    over,
+    plus,
+    power,
+    times,
+)
+from derive.timelimit import limited
+from derive.tokens import HINTS, ExpressionError, error_at, shown, tokens_of
+
+__all__ = ["FUNCTIONS", "ExpressionError", "parse_expression"]
 
 MAX_LENGTH = 2000
-MAX_DEPTH = 50
-MAX_DIGITS = 30
-MAX_POWER_BITS = 20_000
-
-FUNCTIONS: Mapping[str, tuple[int, object]] = {
-    "exp": (1, sp.exp),
-    "log": (1, sp.log),
-    "sqrt": (1, sp.sqrt),
-    "abs": (1, sp.Abs),
-    "cosh": (1, sp.cosh),
-    "sinh": (1, sp.sinh),
-    "tanh": (1, sp.tanh),
-    "sech": (1, lambda x: 1 / sp.cosh(x)),
-    "cos": (1, sp.cos),
-    "sin": (1, sp.sin),
-    "atan": (1, sp.atan),
-    "erf": (1, sp.erf),
-    "erfc": (1, sp.erfc),
-    "gamma": (1, sp.gamma),
-    "min": (2, sp.Min),
-    "max": (2, sp.Max),
-}
-
-_TOKEN = re.compile(
-    r"\s*(?:(\d+\.?\d*(?:[eE][+-]?\d{1,3})?|\.\d+)|([A-Za-z_][A-Za-z_0-9]*)|(\*\*|[-+*/(),]))", re.ASCII
-)
-
-
-class ExpressionError(ValueError):
-    """A text outside the grammar; the message is one line."""
+MAX_DEPTH = 50  # brackets, signs and powers inside one another
+MAX_DIGITS = 30  # of a number as written
+MAX_CHOICES = 12  # calls of min and max
+MAX_SECONDS = 5.0  # for a whole text; a safeguard behind the limits on sizes
 
 
 @dataclass
 class _Parser:
     text: str
-    names: Mapping[str, sp.Expr]
+    names: Mapping[str, Operand]
     tokens: list[tuple[str, str, int]]
     at: int = 0
     depth: int = 0
+    choices: int = 0
 
     def peek(self) -> str:
         return self.tokens[self.at][1] if self.at < len(self.tokens) else ""
 
-    def fail(self, message: str) -> ExpressionError:
-        where = self.tokens[self.at][2] + 1 if self.at < len(self.tokens) else len(self.text) + 1
-        return ExpressionError(f"{message} at character {where} of {_shown(self.text)}")
+    def fail(self, message: str, at: int | None = None) -> ExpressionError:
+        at = self.at if at is None else at
+        where = self.tokens[at][2] if at < len(self.tokens) else len(self.text)
+        return error_at(message, self.text, where)
 
-    def take(self, expected: str | None = None) -> str:
-        token = self.peek()
-        if not token:
-            raise self.fail(
-                f"expected {expected!r} but the text ends" if expected else "the text ends too early"
-            )
-        if expected is not None and token != expected:
-            raise self.fail(f"expected {expected!r}, found {token!r}")
+    def take(self, expected: str, purpose: str) -> None:
+        if self.peek() != expected:
+            found = f"found {shown(self.peek())}" if self.peek() else "the text ends"
+            raise self.fail(f"expected {expected!r} {purpose}, but {found}")
         self.at += 1
-        return token
 
-    def expression(self) -> sp.Expr:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise self.fail(f"nested deeper than {MAX_DEPTH}")
+    def whole(self) -> sp.Expr:
+        value = self.expression().expression
+        if self.at < len(self.tokens):
+            raise self.left_over()
+        try:
+            check_whole(value)
+        except OperandError as error:
+            raise self.fail(str(error), 0) from None
+        return value
+
+    def left_over(self) -> ExpressionError:
+        kind, token, _ = self.tokens[self.at]
+        before = self.tokens[self.at - 1]
+        if token == "(" and before[0] == "name":
+            return self.fail(f"{before[1]!r} is not a function; write a product with *")
+        if token == ")":
+            return self.fail("a closing bracket without an opening one; remove it or add '('")
+        if token in HINTS and token not in self.names:
+            advice = HINTS[token]
+        elif token in FUNCTIONS or token in self.names or token == "(":
+            advice = "write a product with *"
+        else:
+            advice = "numbers read 0.5 or 1e-3" if "number" in (kind, before[0]) else "remove it"
+        return self.fail(f"expected an operator or the end, found {shown(token)}; {advice}")
+
+    def combine(self, at: int, x: Operand, y: Operand) -> Operand:
+        """x (operator at `at`) y, with the place in the error."""
+        operator = self.tokens[at][1]
+        try:
+            match operator:
+                case "+":
+                    return plus(x, y)
+                case "-":
+                    return plus(x, negative(y))
+                case "*":
+                    return times(x, y)
+                case "/":
+                    return over(x, y)
+            return power(x, y)
+        except OperandError as error:
+            raise self.fail(str(error), at) from None
+
+    def expression(self) -> Operand:
         total = self.term()
         while self.peek() in ("+", "-"):
-            total = total + self.term() if self.take() == "+" else total - self.term()
-        self.depth -= 1
+            at = self.at
+            self.at += 1
+            total = self.combine(at, total, self.term())
         return total
 
-    def term(self) -> sp.Expr:
+    def term(self) -> Operand:
         product = self.factor()
         while self.peek() in ("*", "/"):
-            operator, where = self.take(), self.at
-            right = self.factor()
-            if operator == "/" and right.is_zero:
-                self.at = where
-                raise self.fail("division by zero")
-            product = product * right if operator == "*" else product / right
+            at = self.at
+            self.at += 1
+            product = self.combine(at, product, self.factor())
         return product
 
-    def factor(self) -> sp.Expr:
+    def factor(self) -> Operand:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise self.fail(f"nested deeper than {MAX_DEPTH}")
+            raise self.fail(f"nested more than {MAX_DEPTH} deep; write it flatter")
         if self.peek() in ("-", "+"):
-            sign = self.take()
+            sign = self.peek()
+            self.at += 1
             value = self.factor()
-            value = -value if sign == "-" else value
+            value = negative(value) if sign == "-" else value
         else:
             value = self.atom()
             if self.peek() == "**":
-                self.take()
-                value = self.power(value, self.factor())
+                at = self.at
+                self.at += 1
+                value = self.combine(at, value, self.factor())
         self.depth -= 1
         return value
 
-    def power(self, base: sp.Expr, exponent: sp.Expr) -> sp.Expr:
-        if exponent.is_number and abs(exponent) > 10**7:
-            raise self.fail("an exponent beyond 10**7")
-        if base.is_Rational and exponent.is_Rational:
-            bits = max(int(base.p).bit_length(), int(base.q).bit_length()) * abs(exponent)
-            if bits > MAX_POWER_BITS:
-                raise self.fail("a numeric power too large to write out")
-        if base.is_zero and exponent.is_negative:
-            raise self.fail("division by zero")
-        return base**exponent
-
-    def atom(self) -> sp.Expr:
+    def atom(self) -> Operand:
         if self.at >= len(self.tokens):
-            raise self.fail("the text ends where a number, a name or '(' should stand")
+            raise self.fail("the text ends where a number, a name or '(' should stand; complete it")
         kind, token, _ = self.tokens[self.at]
         if kind == "number":
-            self.at += 1
-            return sp.Rational(token)
+            return self.number(token)
         if kind == "name":
             if token in FUNCTIONS:
-                self.at += 1
                 return self.call(token)
             if token not in self.names:
-                known = ", ".join([*self.names, *FUNCTIONS])
-                raise self.fail(f"unknown name {token!r} (known: {known})")
+                raise self.unknown(token)
             self.at += 1
             return self.names[token]
-        self.take("(")
-        value = self.expression()
-        self.take(")")
-        return value
+        if token == "(":
+            self.at += 1
+            value = self.expression()
+            self.take(")", "to close a bracket")
+            return value
+        before = self.tokens[self.at - 1][1] if self.at else ""
+        advice = "there is no //" if before == token == "/" else "write an operand before it"
+        raise self.fail(f"expected a number, a name or '(', found {token!r}; {advice}")
 
-    def call(self, name: str) -> sp.Expr:
-        count, function = FUNCTIONS[name]
-        self.take("(")
+    def unknown(self, token: str) -> ExpressionError:
+        if "r" not in self.names:
+            return self.fail(f"unknown name {shown(token)}; only numbers may stand here")
+        known = ", ".join([*self.names, *FUNCTIONS])
+        known = known if len(known) <= 200 else known[:197] + "..."
+        hint = HINTS.get(token, "declare a parameter with --param")
+        return self.fail(f"unknown name {shown(token)}; {hint} (known: {known})")
+
+    def number(self, token: str) -> Operand:
+        mantissa, _, decades = token.lower().partition("e")
+        if len(mantissa) > MAX_DIGITS:
+            raise self.fail(f"a number may have {MAX_DIGITS} digits, not {len(mantissa)}; round it")
+        if len(decades) > 5 or abs(int(decades or "0")) > MAX_DECADES:
+            ends = f"1e-{MAX_DECADES} and 1e{MAX_DECADES}"
+            raise self.fail(f"a number must lie between {ends}, not {shown(token)}")
+        self.at += 1
+        return number(sp.Rational(token))
+
+    def call(self, name: str) -> Operand:
+        at = self.at
+        self.at += 1
+        self.take("(", f"after {name}")
+        if self.peek() == ")":
+            raise self.fail(f"{name} needs an argument; write {name}(...)")
         arguments = [self.expression()]
         while self.peek() == ",":
-            self.take()
+            self.at += 1
             arguments.append(self.expression())
-        if len(arguments) != count:
-            raise self.fail(f"{name} takes {count} argument(s), not {len(arguments)}")
-        self.take(")")
-        return function(*arguments)  # type: ignore[operator]
+        self.take(")", f"to close {name}(")
+        self.choices += FUNCTIONS[name].most > 1
+        if self.choices > MAX_CHOICES:
+            raise self.fail(f"min and max may occur {MAX_CHOICES} times; write it shorter", at)
+        try:
+            return applied(name, tuple(arguments))
+        except OperandError as error:
+            raise self.fail(str(error), at) from None
 
 
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 60 else text[:57] + "...")
+def _read(text: str, names: Mapping[str, sp.Expr]) -> sp.Expr:
+    tokens = tokens_of(text)
+    if not tokens:
+        raise ExpressionError('the expression is empty; write one, such as "exp(-r**2)"')
+    with ctx.workprec(PRECISION):
+        operands = {name: named(value, place) for place, (name, value) in enumerate(names.items())}
+        return _Parser(text, operands, tokens).whole()
 
 
 def parse_expression(text: str, names: Mapping[str, sp.Expr]) -> sp.Expr:
-    """The SymPy expression that `text` denotes; ExpressionError (a ValueError) with the place otherwise."""
+    """The SymPy expression that `text` denotes, its constants exact; `names` stand for real symbols or exact numbers.
+
+    ExpressionError (a ValueError), with the place and what to do, for anything outside the grammar, beyond its limits, or without a
+    finite real value.
+    """
     if len(text) > MAX_LENGTH:
-        raise ExpressionError(f"an expression may have {MAX_LENGTH} characters, not {len(text)}")
-    tokens: list[tuple[str, str, int]] = []
-    at = 0
-    while text[at:].strip():
-        match = _TOKEN.match(text, at)
-        if match is None:
-            start = at + len(text[at:]) - len(text[at:].lstrip())
-            raise ExpressionError(f"unexpected {text[start]!r} at character {start + 1} of {_shown(text)}")
-        kind = "number" if match.group(1) else "name" if match.group(2) else "operator"
-        token = match.group(match.lastindex or 0)
-        if kind == "number" and len(token) > MAX_DIGITS:
-            raise ExpressionError(f"a number may have {MAX_DIGITS} digits: {_shown(token)}")
-        tokens.append((kind, token, match.start(match.lastindex or 0)))
-        at = match.end()
-    parser = _Parser(text, names, tokens)
-    if not tokens:
-        raise ExpressionError("the expression is empty")
-    value = parser.expression()
-    if parser.at < len(tokens):
-        raise parser.fail(f"unexpected {parser.peek()!r}")
-    if value.has(sp.nan, sp.zoo, sp.oo, sp.I):
-        raise ExpressionError(f"not a finite real expression: {_shown(text)}")
+        raise ExpressionError(
+            f"an expression may have {MAX_LENGTH} characters, not {len(text)}; write it shorter"
+        )
+    value = limited(_read, text, names, seconds=MAX_SECONDS)
+    if value is None:
+        reason = f"the expression takes more than {MAX_SECONDS:g} s to read; write it shorter"
+        raise ExpressionError(f"{reason}: {shown(text)}")
     return value
