@@ -1,0 +1,279 @@
+"""An expression in r as a function of u = log r: Taylor series with ball coefficients, and NumPy arrays for searches.
+
+In log r every power of r is an exponential and log r is linear, so no rounding is spent on the size of r.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+from operator import add, mul
+from typing import Any, Protocol
+
+import numpy as np
+import sympy as sp
+from flint import arb, arb_poly, arb_series, ctx
+
+from derive.ball import evaluate, hull
+from derive.formula import Expm1, Log1p, Mixture, Share, r
+
+INTEGER_POWERS = 24
+"""Powers up to this are products, so that their base may have any sign."""
+
+
+class Undecided(ArithmeticError):
+    """A condition of a Piecewise, or a sign, that the ball does not settle."""
+
+
+class _Numbers(Protocol):
+    """What an expression needs of the numbers it is evaluated on."""
+
+    def constant(self, value: sp.Expr) -> Any: ...
+    def call(self, name: str, x: Any) -> Any: ...
+    def select(self, choices: list[tuple[Callable[[], Any], list[tuple[str, Any]]]]) -> Any: ...
+    def pivot(self, parts: list[Any]) -> Any: ...
+
+
+class _Series:
+    """Truncated power series of length ctx.cap."""
+
+    def constant(self, value: sp.Expr) -> arb:
+        return evaluate(value, {})
+
+    def call(self, name: str, x: Any) -> Any:
+        x = x if isinstance(x, arb_series) else arb_series([x])
+        match name:
+            case "tanh":
+                return 1 - 2 / ((2 * x).exp() + 1)
+            case "cosh":
+                return (x.exp() + (-x).exp()) / 2
+            case "sinh":
+                return (x.exp() - (-x).exp()) / 2
+            case _:
+                return getattr(x, name)()
+
+    def select(self, choices: list[tuple[Callable[[], Any], list[tuple[str, Any]]]]) -> Any:
+        possible = []
+        for value, conditions in choices:
+            settled = [_settled(relation, difference) for relation, difference in conditions]
+            if False in settled:
+                continue
+            possible.append(value)
+            if None not in settled:
+                break
+        if len(possible) == 1:
+            return possible[0]()
+        if not possible or ctx.cap > 1:
+            raise Undecided("no branch of the density is settled here")
+        values = [constant_term(value()) for value in possible]
+        return arb_series([reduce(hull, values)])
+
+    def pivot(self, parts: list[Any]) -> Any:
+        return min(parts, key=lambda x: float(constant_term(x).mid()))
+
+
+class _Arrays:
+    """NumPy arrays of float64; nothing proved."""
+
+    def constant(self, value: sp.Expr) -> float:
+        return float(value)
+
+    def call(self, name: str, x: Any) -> Any:
+        if name in ("erf", "erfc"):
+            from scipy import special
+
+            return getattr(special, name)(x)
+        return {"atan": np.arctan, "rsqrt": lambda y: 1 / np.sqrt(y), "inv": np.reciprocal}.get(
+            name, getattr(np, name, None)
+        )(x)  # type: ignore[misc]
+
+    def select(self, choices: list[tuple[Callable[[], Any], list[tuple[str, Any]]]]) -> Any:
+        result: Any = np.nan
+        for value, conditions in reversed(choices):
+            holds = reduce(np.logical_and, (_RELATIONS[name](difference) for name, difference in conditions), True)
+            result = np.where(holds, value(), result)
+        return result
+
+    def pivot(self, parts: list[Any]) -> Any:
+        return reduce(np.minimum, parts)
+
+
+_RELATIONS: dict[str, Callable[[Any], Any]] = {
+    "<": lambda x: x < 0,
+    "<=": lambda x: x <= 0,
+    ">": lambda x: x > 0,
+    ">=": lambda x: x >= 0,
+}
+_SERIES, _ARRAYS = _Series(), _Arrays()
+_Node = Callable[[_Numbers, Any], Any]
+_METHODS = {
+    sp.exp: "exp",
+    sp.log: "log",
+    sp.tanh: "tanh",
+    sp.cosh: "cosh",
+    sp.sinh: "sinh",
+    sp.atan: "atan",
+    sp.erf: "erf",
+    sp.erfc: "erfc",
+    sp.cos: "cos",
+    sp.sin: "sin",
+}
+
+
+@dataclass(frozen=True)
+class LogRadial:
+    """An expression in r alone, compiled once; `series` is an enclosure, `array` is not."""
+
+    node: _Node
+
+    @classmethod
+    def of(cls, expression: sp.Expr) -> LogRadial:
+        """NotImplementedError for a function that has no series here."""
+        if expression.has(sp.Min, sp.Max, sp.Abs):
+            expression = expression.rewrite(sp.Piecewise)
+        return cls(_compiled(expression))
+
+    def series(self, u: arb_series) -> arb_series:
+        """Composition with u, of length ctx.cap; Undecided when a branch is not settled by u's constant term."""
+        value = self.node(_SERIES, u)
+        return value if isinstance(value, arb_series) else arb_series([value])
+
+    def at(self, u: arb) -> arb:
+        """The value at one ball."""
+        previous, ctx.cap = ctx.cap, 1
+        try:
+            return constant_term(self.series(arb_series([u])))
+        finally:
+            ctx.cap = previous
+
+    def array(self, u: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(np.asarray(self.node(_ARRAYS, u), dtype=float), np.shape(u))
+
+
+def constant_term(x: Any) -> arb:
+    return x if isinstance(x, arb) else coefficients(x, 1)[0]
+
+
+def coefficients(x: arb_series, count: int) -> list[arb]:
+    """The first `count` coefficients, with the zeros that python-flint leaves out."""
+    if x.prec < count:
+        raise RuntimeError(f"internal check failed: {count} terms asked of a series known to {x.prec}")
+    found = x.coeffs()[:count]
+    return found + [arb(0)] * (count - len(found))
+
+
+def recentred(series: list[arb], last: arb) -> arb_series:
+    """Coefficients about every point of [-1, 1] at once.
+
+    `series` holds the first N coefficients of f about 0 and `last` encloses the N-th about every point of [-1, 1]; the result
+    encloses coefficients 0 … N about every point.
+    """
+    count = len(series)
+    spread = arb(0, 1)
+    shifted = coefficients_of(arb_poly(series)(arb_poly([spread, 1])), count)
+    bound = arb(0, abs(last).upper())
+    binomial = 1
+    for k in range(count):
+        shifted[k] = shifted[k] + binomial * bound
+        binomial = binomial * (count - k) // (k + 1)
+    return arb_series([*shifted, last])
+
+
+def coefficients_of(polynomial: arb_poly, count: int) -> list[arb]:
+    found = polynomial.coeffs()
+    return found + [arb(0)] * (count - len(found))
+
+
+def _compiled(expression: sp.Expr) -> _Node:
+    if not expression.has(r):
+        return lambda numbers, u: numbers.constant(expression)
+    if expression == r:
+        return lambda numbers, u: numbers.call("exp", u)
+    if expression == sp.log(r):
+        return lambda numbers, u: u
+    if isinstance(expression, sp.Piecewise):
+        return _piecewise(expression)
+    parts = [_compiled(a) for a in expression.args]
+    if isinstance(expression, sp.Add | sp.Mul):
+        join = add if isinstance(expression, sp.Add) else mul
+        return lambda numbers, u: reduce(join, (part(numbers, u) for part in parts))
+    if isinstance(expression, sp.Pow):
+        return _power(expression)
+    if isinstance(expression, Log1p):
+        return lambda numbers, u: numbers.call("log", 1 + parts[0](numbers, u))
+    if isinstance(expression, Expm1):
+        return lambda numbers, u: numbers.call("exp", parts[0](numbers, u)) - 1
+    if isinstance(expression, Mixture):
+        return lambda numbers, u: _mixture(numbers, [part(numbers, u) for part in parts])
+    if isinstance(expression, Share):
+        index = int(expression.args[0])
+        return lambda numbers, u: _share(numbers, [part(numbers, u) for part in parts[1:]], index)
+    if expression.func in _METHODS:
+        name = _METHODS[expression.func]
+        return lambda numbers, u: numbers.call(name, parts[0](numbers, u))
+    raise NotImplementedError(f"no Taylor series for {expression.func.__name__}")
+
+
+def _power(expression: sp.Pow) -> _Node:
+    base, exponent = expression.args
+    if exponent.has(r):
+        return _compiled(sp.exp(exponent * sp.log(base)))
+    if base == r:
+        return lambda numbers, u: numbers.call("exp", numbers.constant(exponent) * u)
+    inner = _compiled(base)
+    if exponent.is_Integer and 0 < abs(int(exponent)) <= INTEGER_POWERS:
+        count = abs(int(exponent))
+        if exponent > 0:
+            return lambda numbers, u: reduce(mul, [inner(numbers, u)] * count)
+        return lambda numbers, u: 1 / reduce(mul, [inner(numbers, u)] * count)
+    if abs(exponent) == sp.Rational(1, 2):
+        name = "sqrt" if exponent > 0 else "rsqrt"
+        return lambda numbers, u: numbers.call(name, inner(numbers, u))
+    return lambda numbers, u: numbers.call(
+        "exp", numbers.constant(exponent) * numbers.call("log", inner(numbers, u))
+    )
+
+
+def _mixture(numbers: _Numbers, parts: list[Any]) -> Any:
+    pivot = numbers.pivot(parts)
+    return pivot - numbers.call("log", reduce(add, (1 if x is pivot else numbers.call("exp", pivot - x) for x in parts)))
+
+
+def _share(numbers: _Numbers, parts: list[Any], index: int) -> Any:
+    own = parts[index]
+    return 1 / reduce(add, (1 if x is own else numbers.call("exp", own - x) for x in parts))
+
+
+def _piecewise(expression: sp.Piecewise) -> _Node:
+    branches = [(_compiled(value), _conditions(condition)) for value, condition in expression.args]
+
+    def node(numbers: _Numbers, u: Any) -> Any:
+        return numbers.select(
+            [
+                (lambda value=value: value(numbers, u), [(name, side(numbers, u)) for name, side in conditions])  # type: ignore[misc]
+                for value, conditions in branches
+            ]
+        )
+
+    return node
+
+
+def _conditions(condition: Any) -> list[tuple[str, _Node]]:
+    """A conjunction of comparisons with 0."""
+    if condition == sp.true:
+        return []
+    if isinstance(condition, sp.And):
+        return [c for part in condition.args for c in _conditions(part)]
+    if isinstance(condition, sp.Lt | sp.Le | sp.Gt | sp.Ge):
+        return [(condition.rel_op, _compiled(condition.lhs - condition.rhs))]
+    raise NotImplementedError(f"no test for the condition {condition}")
+
+
+def _settled(relation: str, difference: Any) -> bool | None:
+    value = constant_term(difference)
+    if bool(value < 0):
+        return relation in ("<", "<=")
+    if bool(value > 0):
+        return relation in (">", ">=")
+    return None
