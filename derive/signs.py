@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import sympy as sp
@@ -37,7 +38,7 @@ class Unproved(ArithmeticError):
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """From `low` to `high`, exact constants; high None is oo."""
 
     low: sp.Expr
@@ -69,12 +70,47 @@ def sign_pattern(
         one: a kink, a sign change (width ≤ 1e-12 of it), or a zero that is touched. The sign holds strictly at every point between
         the exact ends. None when this is not proved: unknown.
     """
+    try:
+        with _precision():
+            return _pattern(written_out(expression), kinks, bound, Steady(time.monotonic() + budget))
+    except (Unproved, OutOfTime, NotImplementedError):
+        return None
+
+
+def smooth_parts(
+    expression: sp.Expr,
+    kinks: Iterable[sp.Expr] = (),
+    bound: sp.Expr | None = None,
+    *,
+    budget: float = BUDGET,
+) -> tuple[tuple[Part, sp.Expr], ...] | None:
+    """The parts between kinks and switches, each with the smooth expression that applies on it; None when that is not proved."""
+    steady = Steady(time.monotonic() + budget)
+    try:
+        with _precision():
+            cuts = _cuts([*kinks, *_switches(expression, steady)], bound)
+            ends = itertools.pairwise([sp.Integer(0), *cuts, bound])
+            parts = [Part(low, high) for low, high in ends]
+            return tuple((part, _smooth(expression, part, steady)) for part in parts)
+    except (Unproved, OutOfTime, NotImplementedError):
+        return None
+
+
+def signs_on(expression: sp.Expr, part: Part, *, budget: float = BUDGET) -> tuple[Piece, ...] | None:
+    """The sign pattern of a smooth expression on one part; None when it is not proved."""
+    try:
+        with _precision():
+            return tuple(_smooth_pattern(expression, part, Steady(time.monotonic() + budget)))
+    except (Unproved, OutOfTime, NotImplementedError):
+        return None
+
+
+@contextmanager
+def _precision() -> Iterator[None]:
     before = ctx.prec
     ctx.prec = PRECISION
     try:
-        return _pattern(written_out(expression), kinks, bound, Steady(time.monotonic() + budget))
-    except (Unproved, OutOfTime, NotImplementedError):
-        return None
+        yield
     finally:
         ctx.prec = before
 
@@ -89,7 +125,7 @@ def _pattern(
     cuts = _cuts([*kinks, *_switches(expression, steady)], bound)
     pieces: list[Piece] = []
     for low, high in itertools.pairwise([sp.Integer(0), *cuts, bound]):
-        part = _Part(low, high)
+        part = Part(low, high)
         pieces += _smooth_pattern(_smooth(expression, part, steady), part, steady)
     return tuple(pieces)
 
@@ -143,7 +179,7 @@ def _cuts(places: list[sp.Expr], bound: sp.Expr | None) -> list[sp.Expr]:
     return inside
 
 
-def _smooth(expression: sp.Expr, part: _Part, steady: Steady) -> sp.Expr:
+def _smooth(expression: sp.Expr, part: Part, steady: Steady) -> sp.Expr:
     """The branch that applies on a part, innermost switches first."""
     if not isinstance(expression, sp.Expr) or not expression.has(*_NONSMOOTH):
         return expression
@@ -171,7 +207,7 @@ def _smooth(expression: sp.Expr, part: _Part, steady: Steady) -> sp.Expr:
     return sp.Integer(sign if isinstance(expression, sp.sign) else (sign + 1) // 2)
 
 
-def _holds(condition: sp.Basic, part: _Part, steady: Steady) -> bool:
+def _holds(condition: sp.Basic, part: Part, steady: Steady) -> bool:
     if condition in (sp.true, sp.false):
         return bool(condition)
     if isinstance(condition, sp.And):
@@ -184,7 +220,7 @@ def _holds(condition: sp.Basic, part: _Part, steady: Steady) -> bool:
     return bool(condition.func(sp.Integer(sign), 0))
 
 
-def _one_sign(expression: sp.Expr, part: _Part, steady: Steady) -> int:
+def _one_sign(expression: sp.Expr, part: Part, steady: Steady) -> int:
     pieces = _smooth_pattern(expression, part, steady)
     signs = {sign for sign, _, _ in pieces}
     if len(signs) != 1:
@@ -193,7 +229,7 @@ def _one_sign(expression: sp.Expr, part: _Part, steady: Steady) -> int:
 
 
 # one smooth part
-def _smooth_pattern(expression: sp.Expr, part: _Part, steady: Steady) -> list[Piece]:
+def _smooth_pattern(expression: sp.Expr, part: Part, steady: Steady) -> list[Piece]:
     product = steady.factored(expression)
     if product == 0 or (expression.has(sp.sin, sp.cos) and _is_zero(expression, steady)):
         return _pieces([], 0, part)
@@ -213,7 +249,7 @@ def _is_zero(expression: sp.Expr, steady: Steady) -> bool:
     return bool(limited(sp.simplify, expression, seconds=min(steady.check(), 1.0), default=expression) == 0)
 
 
-def _product_pattern(product: sp.Expr, part: _Part, steady: Steady) -> list[Piece]:
+def _product_pattern(product: sp.Expr, part: Part, steady: Steady) -> list[Piece]:
     sign, zeros = 1, []  # the sign at the right end, and (place, changes the sign)
     for factor in sp.Mul.make_args(product):
         found = steady.sign(factor, part.span)
@@ -234,7 +270,7 @@ def _product_pattern(product: sp.Expr, part: _Part, steady: Steady) -> list[Piec
     return _pieces(zeros, sign, part)
 
 
-def _pieces(zeros: list[tuple[arb, bool]], sign: int, part: _Part) -> list[Piece]:
+def _pieces(zeros: list[tuple[arb, bool]], sign: int, part: Part) -> list[Piece]:
     end = INFINITY if part.high is None else number(part.high)
     zeros.sort(key=lambda zero: float(zero[0]))
     for (one, _), (other, _) in itertools.pairwise(zeros):
@@ -251,7 +287,7 @@ def _pieces(zeros: list[tuple[arb, bool]], sign: int, part: _Part) -> list[Piece
 _NAMES = {1: "+", -1: "-", 0: "0"}
 
 
-def _factor_signs(f: sp.Expr, part: _Part, steady: Steady) -> tuple[int, list[arb]]:
+def _factor_signs(f: sp.Expr, part: Part, steady: Steady) -> tuple[int, list[arb]]:
     """(sign at the right end, simple roots): ends first, then what lies between."""
     value, slope = Program(f, r), Program(sp.diff(f, r), r)
     low, high = number(part.low), INFINITY if part.high is None else number(part.high)
