@@ -1,0 +1,327 @@
+"""The growth Phi of a score |psi'(r)| under a radial law, by its level sets {|psi'| ≥ c}, and the radius curve.
+
+Level sets are unions of parts of proved monotone pieces, each reaching from its end of highest score to a boundary, and of
+steps, on which the score is replaced by an upper bound. Source: Yang et al., "Randomized Smoothing of All Shapes and Sizes"
+(ICML 2020): Phi(p) is the integral of the upper p-quantiles of the score, Phi'(p) the threshold c.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.special as sc
+
+from generated.special.arguments import require
+from generated.special.chebyshev import Cumulative
+from generated.special.curve import RadiusCurve, curve_from_nodes
+from generated.special.interval import Interval
+from generated.special.monotone import enclose
+from generated.special.radial import RadialLaw
+
+NODES = 16384
+"""Nodes of a curve; between two of them a tangent loses less than 2e-10 relative, always downwards."""
+DEEPEST = 9.2
+"""The nodes reach down to the share 2·Normal.cdf(-9.2) = 3.6e-20 of the cone."""
+SLIVER = 2.0**-36
+"""The top of a piece inside the range, this wide in x, is a step: floats do not resolve smaller level sets there."""
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A part of the law with a constant score (from above): mass, its error, score."""
+
+    mass: float
+    error: float
+    score: float
+
+
+class _Slope:
+    """A monotone piece [low, high] in x: mass and score of its part from the end of highest score to a boundary."""
+
+    def __init__(self, law: RadialLaw, low: float, high: float, rising: bool, tail: bool) -> None:
+        edges = law.fine.edges
+        self.law, self.rising = law, rising
+        self.first, self.last = int(np.searchsorted(edges, low)), int(np.searchsorted(edges, high))
+        self.sign = -1.0 if rising else 1.0
+        panels, x = law.fine, law.fine.nodes
+        with np.errstate(all="ignore"):
+            steep, error = law.chart.steepness(x)
+            r = law.chart.radius(x)[0]
+        span = slice(self.first, self.last)
+        weight = np.exp(panels.level)
+        # relative errors per panel: of the mass, and of the score
+        self.mass_error = np.expm1(np.minimum(panels.error, 1.0))[span]
+        lost = (
+            (weight * error / r).sum(axis=1) / np.maximum((weight * np.abs(steep) / r).sum(axis=1), 1e-320)
+        )[span]
+        self.score_error = self.mass_error + np.where(np.isfinite(lost), lost, np.inf) + 1e-15
+        self.mass = self._sums(law.law_sums, tail, self.mass_error)
+        self.score = self._sums(law.score_sums, tail, self.score_error)
+
+        inside = np.sort(np.concatenate([x[span], edges[span][:, None]], axis=1), axis=1).ravel()
+        inside = np.append(inside, edges[self.last])
+        order = inside if not rising else inside[::-1]
+        with np.errstate(all="ignore"):
+            self.grid, self.grid_mass = order, self.at(self.mass, order, False)[0]
+        self.bottom = order[-1]
+
+    def _sums(
+        self, sums: Cumulative, tail: bool, error: np.ndarray
+    ) -> tuple[Cumulative, np.ndarray, np.ndarray]:
+        """(the integrals, theirs from the top end to every edge of the piece, and the errors of these)."""
+        part = sums.total[self.first : self.last]
+        end = (sums.above[-1] if self.rising else sums.below[0]) if tail else 0.0
+        ordered, errors = (part[::-1], (part * error)[::-1]) if self.rising else (part, part * error)
+        return (
+            sums,
+            np.concatenate([[end], end + np.cumsum(ordered)]),
+            np.concatenate([[0.0], np.cumsum(errors)]),
+        )
+
+    def at(
+        self, sums: tuple[Cumulative, np.ndarray, np.ndarray], x: np.ndarray, scored: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(integral from the top end to x, its error); x inside the piece."""
+        whole, ends, errors = sums
+        i, part = whole.partial(np.clip(x, self.law.fine.edges[self.first], self.law.fine.edges[self.last]))
+        i, part = (
+            np.clip(i, self.first, self.last - 1),
+            np.where(i > self.last - 1, whole.total[self.last - 1], part),
+        )
+        j = i - self.first
+        relative = (self.score_error if scored else self.mass_error)[j]
+        if self.rising:
+            j = self.last - 1 - i
+            part = np.maximum(whole.total[i] - part, 0.0)
+        return ends[j] + part, errors[j] + part * relative
+
+    def candidates(self, shares: np.ndarray) -> None:
+        """Boundaries whose level sets take about the given shares of the piece, with its ends."""
+        with np.errstate(all="ignore"):
+            mass = np.maximum.accumulate(np.maximum(self.grid_mass, 1e-320))
+            x = np.interp(np.log(shares * mass[-1]), np.log(mass), self.grid)
+        ends = np.array([self.grid[0], self.bottom])
+        x = np.unique(np.concatenate([x, ends]))
+        x = x if not self.rising else x[::-1]
+        log_score = self.law.chart.log_score(x)
+        keep = np.isfinite(log_score)
+        self.x, self.log_score = x[keep], np.minimum.accumulate(log_score[keep])
+        self.masses = self.at(self.mass, self.x, False)[0]
+
+    def boundary(self, log_c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(x with |psi'(x)| = c, whether the level set reaches into the piece at all)."""
+        levels = -self.log_score  # ascending
+        j = np.clip(np.searchsorted(levels, -log_c, side="left"), 1, levels.size - 1)
+        a, b = self.x[j - 1], self.x[j]
+        fa, fb = self.log_score[j - 1] - log_c, self.log_score[j] - log_c  # fa ≥ 0 ≥ fb inside
+        reached, full = log_c <= self.log_score[0], log_c <= self.log_score[-1]
+        for _ in range(
+            6
+        ):  # false position, the stale end's value halved; then one of the brackets' ends is as good
+            with np.errstate(all="ignore"):
+                x = np.where(fa - fb > 0.0, a + (b - a) * (fa / (fa - fb)), 0.5 * (a + b))
+            f = self.law.chart.log_score(x) - log_c
+            above = f >= 0.0
+            fb, fa = np.where(above, 0.5 * fb, f), np.where(above, f, 0.5 * fa)
+            a, b = np.where(above, x, a), np.where(above, b, x)
+        x = np.where(np.abs(fa) <= np.abs(fb), a, b)
+        return np.where(full, self.bottom, x), reached
+
+
+def _parts(law: RadialLaw) -> tuple[list[_Slope], list[_Step]]:
+    """Monotone pieces and steps of the law (unnormalised), the cap beyond the last panel left out."""
+    pieces, fine = law.pieces, law.fine
+    x = np.clip(law.chart.coordinate(np.append(pieces.low, pieces.high[-1])), fine.edges[0], fine.edges[-1])
+    x[0], x[-1] = fine.edges[0], fine.edges[-1]
+    slopes, steps = [], []
+
+    def step(low: float, high: float, score: float) -> None:
+        require(
+            math.isfinite(score), "the score cannot be bounded on a part of the law: nothing can be certified"
+        )
+        mass, error = _mass(law, low, high)
+        if mass > 0.0:
+            steps.append(_Step(mass, error, score))
+
+    for i in range(pieces.low.size):
+        low, high, trend = float(x[i]), float(x[i + 1]), int(pieces.trend[i])
+        if high <= low:
+            continue
+        if trend == 0:
+            step(low, high, float(pieces.top[i]))
+            continue
+        tail = high == fine.edges[-1] if trend > 0 else low == fine.edges[0]
+        if not tail:  # the last sliver below the top of a piece inside the range
+            end = (pieces.high if trend > 0 else pieces.low)[i : i + 1]
+            box = abs(enclose(law.density.steepness, Interval(end, end))[0]) / Interval(end, end)
+            top = float(box.high[0])
+            if trend > 0:
+                cut = max(low, float(fine.edges[max(int(np.searchsorted(fine.edges, high - SLIVER)) - 1, 0)]))
+                step(cut, high, top)
+                high = cut
+            else:
+                last = fine.edges.size - 1
+                cut = min(high, float(fine.edges[min(int(np.searchsorted(fine.edges, low + SLIVER)), last)]))
+                step(low, cut, top)
+                low = cut
+        if high > low:
+            slopes.append(_Slope(law, low, high, trend > 0, tail))
+    return slopes, steps
+
+
+def _mass(law: RadialLaw, low: float, high: float) -> tuple[float, float]:
+    """(mass between two x, its error), with what lies beyond the panels where they end; the cap is left out."""
+    sums, edges = law.law_sums, law.fine.edges
+    i, j = (int(np.searchsorted(edges, a, side="left")) for a in (low, high))
+    if edges[i] == low and edges[j] == high:
+        part = sums.total[i:j]
+        mass, error = float(part.sum()), float((part * np.expm1(np.minimum(law.fine.error[i:j], 1.0))).sum())
+    else:
+        a, b = np.array([low]), np.array([high])
+        k = min(int(np.searchsorted(edges, high, side="right")) - 1, edges.size - 2)
+        near_left = bool(sums.below[k] < sums.above[k])
+        mass = float(
+            (sums.up_to(b) - sums.up_to(a))[0] if near_left else (sums.beyond(a) - sums.beyond(b))[0]
+        )
+        error = mass * math.expm1(min(float(law.fine.error[max(i - 1, 0) : j + 1].max()), 1.0))
+        error += 4e-16 * float(min(sums.below[k + 1], sums.above[max(i - 1, 0)]))
+    if low == edges[0]:
+        mass += float(sums.below[0])
+    if high == edges[-1] and not law.bounded:
+        mass += float(sums.above[-1])
+    return max(mass, 0.0), error
+
+
+def radial_curve(weight: float, law: RadialLaw) -> RadiusCurve:
+    """The radius curve, at scale 1, of the score psi'(r)·A with A = ±1 with probability `weight` ≤ 1/2 each, else 0.
+
+    Every node is a sound bound: probabilities rounded down and Phi up by the errors of the integrals (bounded by intervals),
+    scores from above on steps. ValueError where the mean score is infinite or the numbers leave the range of floats.
+    """
+    require(0.0 < weight <= 0.5, f"the weight must be in (0, 1/2], not {weight!r}")
+    with np.errstate(all="ignore"):
+        p, phi, slope = _nodes(law)
+    p, phi, slope = weight * p, weight * phi, slope.copy()
+    p[0] = weight
+    if weight < 0.5:  # beyond the cone the score is 0: Phi is flat up to 1/2
+        p, phi, slope = (np.concatenate([[a], b]) for a, b in ((0.5, p), (phi[0], phi), (0.0, slope)))
+    return curve_from_nodes(p, phi, slope)
+
+
+def _nodes(law: RadialLaw) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(share of the law, E[score; its highest], threshold) by descending share from 1; shares from below, E from above."""
+    whole, cap = law.law_sums.whole, law.cap
+    finite = law.law_sums.total * np.expm1(np.minimum(law.fine.error, 1.0))
+    drift = float(finite.sum()) / whole + 1e-15
+    slopes, steps = _parts(law)
+    if math.isfinite(cap.score) and cap.mass > 0.0:
+        steps.append(_Step(cap.mass * whole, 0.0, cap.score))
+    steps.sort(key=lambda s: -s.score)
+    shares = 2.0 * sc.ndtr(-DEEPEST * (np.arange(1, NODES) / NODES) ** 2.5)
+    for piece in slopes:
+        piece.candidates(shares)
+    slopes = [piece for piece in slopes if piece.x.size >= 2]
+    step_mass = np.concatenate([[0.0], np.cumsum([s.mass for s in steps])])
+    step_error = np.concatenate([[0.0], np.cumsum([s.error for s in steps])])
+    step_score = np.concatenate([[0.0], np.cumsum([s.mass * s.score for s in steps])])
+    step_lost = np.concatenate([[0.0], np.cumsum([s.error * s.score for s in steps])])
+    tops = np.array([s.score for s in steps])
+    with np.errstate(divide="ignore"):
+        log_tops = np.log(tops) if steps else tops
+
+    def rough(log_c: np.ndarray) -> np.ndarray:
+        """Mass of the monotone pieces at thresholds, by interpolation."""
+        total = np.zeros_like(log_c)
+        for piece in slopes:
+            total += np.where(
+                log_c > piece.log_score[0], 0.0, np.interp(-log_c, -piece.log_score, piece.masses)
+            )
+        return total
+
+    log_c, partial, full = _thresholds(slopes, log_tops, step_mass, rough, shares * whole)
+    mass, mass_error = step_mass[full], step_error[full].copy()
+    score, score_error = step_score[full], step_lost[full].copy()
+    some = partial > 0.0
+    if steps:
+        this = np.minimum(full, len(steps) - 1)
+        own_mass, own_error = np.diff(step_mass)[this], np.diff(step_error)[this]
+        mass, mass_error = mass + partial * own_mass, mass_error + partial * own_error
+        score = score + np.where(some, partial * own_mass * tops[this], 0.0)
+        score_error += np.where(some, partial * own_error * tops[this], 0.0)
+    for piece in slopes:
+        x, reached = piece.boundary(log_c)
+        for total, lost, sums, scored in (
+            (mass, mass_error, piece.mass, False),
+            (score, score_error, piece.score, True),
+        ):
+            value, error = piece.at(sums, x, scored)
+            total += np.where(reached, value, 0.0)
+            lost += np.where(reached, error, 0.0)
+    threshold = np.exp(log_c)
+    y, phi = (mass - mass_error) / whole, (score + score_error) / whole
+    if math.isinf(cap.score):
+        y = y + np.where(threshold <= cap.least, 0.5 * cap.mass, 0.0)
+    y, phi = y * (1.0 - drift), (phi + cap.jump) * (1.0 + 2.0 * drift)
+    total = (
+        step_score[-1]
+        + step_lost[-1]
+        + sum(float(piece.score[1][-1] + piece.score[2][-1]) for piece in slopes)
+    )
+    mean = (total / whole + cap.jump) * (1.0 + 2.0 * drift)
+    floor = min([math.exp(piece.log_score[-1]) for piece in slopes] + [step.score for step in steps])
+    require(0.0 < mean < math.inf, "the growth leaves the range of floats under this law")
+    sound = np.isfinite(y) & np.isfinite(phi) & np.isfinite(threshold) & (y > 0.0) & (phi > 0.0)
+    sound &= mass_error < 1e-3 * mass
+    y, phi, threshold = y[sound], phi[sound], threshold[sound]
+    order = np.argsort(-y, kind="stable")
+    y, phi, threshold = y[order], phi[order], threshold[order]
+    keep = (np.diff(np.concatenate([[1.0], y])) < -1e-13 * y) & (y < 1.0 - 1e-13)
+    return tuple(
+        np.concatenate([[first], column[keep]])
+        for first, column in ((1.0, y), (mean, phi), (floor, threshold))
+    )  # type: ignore[return-value]
+
+
+def _thresholds(
+    slopes: list[_Slope],
+    log_tops: np.ndarray,
+    step_mass: np.ndarray,
+    rough: Callable[[np.ndarray], np.ndarray],
+    targets: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Thresholds of level sets with about the target masses: (log c, share of the step at c, count of whole steps above).
+
+    Where a target falls into a step, the level set takes the fitting share of that step.
+    """
+    pool = np.concatenate([piece.log_score for piece in slopes]) if slopes else np.empty(0)
+    pool = np.unique(pool)[::-1]
+    count = np.searchsorted(-log_tops, -pool, side="right") if pool.size else np.empty(0, dtype=np.int64)
+    reach = rough(pool) + step_mass[count] if pool.size else pool
+    ends = [piece.log_score[[0, -1]] for piece in slopes]
+    chosen = np.concatenate([pool[_nearest(reach, targets)], *ends]) if pool.size else pool
+    chosen = np.unique(chosen)[::-1]
+    log_c, partial = [chosen], [np.zeros_like(chosen)]
+    full = [np.searchsorted(-log_tops, -chosen, side="right")]
+    if log_tops.size:
+        before = rough(log_tops) + step_mass[:-1]
+        own = np.diff(step_mass)
+        j = np.searchsorted(before, targets, side="left") - 1  # the last step that begins below the target
+        share = np.where(j >= 0, (targets - before[j]) / own[j], 2.0)
+        inside = (share > 0.0) & (share < 1.0)
+        log_c += [log_tops[j[inside]], log_tops]
+        partial += [share[inside], np.ones_like(log_tops)]
+        full += [j[inside], np.arange(log_tops.size)]
+    order = np.concatenate(log_c) if log_c else np.empty(0)
+    finite = np.isfinite(order)
+    return order[finite], np.concatenate(partial)[finite], np.concatenate(full)[finite].astype(np.int64)
+
+
+def _nearest(reach: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Indices into ascending values closest to the targets."""
+    i = np.clip(np.searchsorted(reach, targets), 1, max(reach.size - 1, 1))
+    i = np.minimum(i, reach.size - 1)
+    lower = np.maximum(i - 1, 0)
+    return np.unique(np.where(targets - reach[lower] < reach[i] - targets, lower, i))

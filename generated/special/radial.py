@@ -1,0 +1,383 @@
+"""The law of the radius under any radial density, from its steepness alone.
+
+The density of r is proportional to r**(exponent - 1)·exp(-psi(r)). Everything is integrated over x, which is log(r/centre)
+and, beyond half of a finite bound, goes on as -log(bound - r): there the weight's logarithm has the slope exponent - r·psi'
+(or its image), so psi itself is never needed and powers r**exponent never cancel against it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from generated.special.arguments import require
+from generated.special.chebyshev import Cumulative, Panels, Sample, build_panels, cumulative
+from generated.special.interval import FLOATS, Interval
+from generated.special.monotone import Pieces, RadialDensity, enclose, monotone_pieces
+
+WIDEST = 700.0
+"""|log r| of the radii that floats leave room for."""
+EDGE = 44.0 * math.log(2.0)
+"""Integration stops at bound·(1 - 2**-44): beyond, floats have too few digits of bound - r. See RadialLaw.cap."""
+ENOUGH = 75.0
+"""The weight must fall by this much (log) within the range of floats: a share of 3e-33 outside."""
+INFINITE = "the mean score is infinite: the differential method certifies nothing here"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """The coordinate x of radii: log(r/centre), continued by -log(bound - r) beyond bound/2."""
+
+    density: RadialDensity
+    exponent: float
+    centre: float
+
+    @property
+    def junction(self) -> float:
+        """x at bound/2."""
+        return (
+            math.log(0.5 * self.density.bound / self.centre)
+            if math.isfinite(self.density.bound)
+            else math.inf
+        )
+
+    def radius(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(the float r nearest to x, bound - r as x means it: the float r may be further off)."""
+        x, bound = np.asarray(x, dtype=np.float64), self.density.bound
+        with np.errstate(over="ignore"):
+            r = self.centre * np.exp(np.minimum(x, self.junction))
+        if not math.isfinite(bound):
+            return r, np.full_like(r, math.inf)
+        rest = 0.5 * bound * np.exp(-np.maximum(x - self.junction, 0.0))
+        outer = x > self.junction
+        return np.where(outer, bound - rest, r), np.where(outer, rest, bound - r)
+
+    def coordinate(self, r: np.ndarray) -> np.ndarray:
+        """x of radii in (0, bound)."""
+        r, bound = np.asarray(r, dtype=np.float64), self.density.bound
+        with np.errstate(all="ignore"):
+            near = np.abs(r / self.centre - 1.0) < 0.5
+            inner = np.where(near, np.log1p((r - self.centre) / self.centre), np.log(r / self.centre))
+            if not math.isfinite(bound):
+                return inner
+            return np.where(r > 0.5 * bound, self.junction + np.log(0.5 * bound / (bound - r)), inner)
+
+    def steepness(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(r·psi'(r) at x, a bound on its error: rounding, enclosed by intervals, and the float r's distance from x)."""
+        r, rest = self.radius(x)
+        with np.errstate(all="ignore"):
+            steep = _values(self.density.steepness, r)
+            total = steep + _values(self.density.bend, r)  # d steepness / d log r
+            box, _ = enclose(self.density.steepness, Interval(r, r))
+            error = np.maximum(box.high - steep, steep - box.low)
+            spread = 4e-16 * np.abs(total)  # the rounding of r itself
+            if math.isfinite(self.density.bound):
+                there = self.density.bound - r  # exact beyond bound/2
+                outer, miss = r > 0.5 * self.density.bound, rest / there - 1.0
+                power = -there / r * total / steep  # d log steepness / d log (bound - r)
+                law = np.abs(power) <= 8.0
+                follow = np.where(law, steep * (1.0 + miss) ** power, steep - total / r * (rest - there))
+                bow = self._bow(r, there, power)  # how far that power changes
+                second = np.where(law, np.abs(steep) * bow, np.abs(total) * there / r) * miss**2
+                steep, spread = np.where(outer, follow, steep), np.where(outer, second, spread)
+            error = error + spread
+        return steep, np.where(np.isnan(error), np.inf, error)
+
+    def _bow(self, r: np.ndarray, rest: np.ndarray, power: np.ndarray) -> np.ndarray:
+        """The size of d power / d log (bound - r), from a difference, doubled; at most 1 + power² where it is no number."""
+        near = np.minimum(4.0 * rest, 0.5 * self.density.bound)
+        there = self.density.bound - near
+        steep = _values(self.density.steepness, there)
+        other = -near / there * (steep + _values(self.density.bend, there)) / steep
+        bow = 2.0 * np.abs(other - power) / np.log(near / rest) + 1e-9
+        return np.where(np.isfinite(bow), np.minimum(bow, 1.0 + power**2), 1.0 + power**2)
+
+    def log_score(self, x: np.ndarray) -> np.ndarray:
+        """log |psi'| at x; -inf at its zeros."""
+        with np.errstate(divide="ignore"):
+            return np.log(np.abs(self.steepness(x)[0])) - np.log(self.radius(x)[0])
+
+    def sample(self, x: np.ndarray) -> Sample:
+        """Slope of log(r**(exponent - 1)·exp(-psi)·dr/dx) and, as factor, the score in units of 1/centre."""
+        steep, error = self.steepness(x)
+        r, rest = self.radius(x)
+        with np.errstate(all="ignore"):
+            slope, grain = self.exponent - steep, 1.2e-16 * (np.abs(steep) + 1.0)
+            if math.isfinite(self.density.bound):
+                outer, share = x > self.junction, rest / r
+                slope = np.where(outer, share * ((self.exponent - 1.0) - steep) - 1.0, slope)
+                grain = np.where(outer, share * (grain + 2e-16 * self.exponent) + 2e-16, grain)
+                error = np.where(outer, share * error, error)
+            factor = np.log(np.abs(steep)) - np.log(r / self.centre)
+        return Sample(slope, error + grain, factor)
+
+
+def _values(function: object, r: np.ndarray) -> np.ndarray:
+    value = function(FLOATS, r)  # type: ignore[operator]
+    return np.broadcast_to(np.asarray(value, dtype=np.float64), r.shape)
+
+
+def _centre(density: RadialDensity, exponent: float) -> float:
+    """A radius close to the highest weight r**exponent·exp(-psi): its share of rounding is the smallest there."""
+    step = 0.125
+    start = min(WIDEST, math.log(0.5 * density.bound)) if math.isfinite(density.bound) else WIDEST
+    u = np.arange(start, -WIDEST, -step)[::-1]
+    with np.errstate(all="ignore"):
+        slope = exponent - _values(density.steepness, np.exp(u))
+        finite = np.isfinite(slope)
+        require(bool(finite.any()), "the density is no finite number anywhere")
+        breaks = np.flatnonzero(np.diff(np.concatenate([[0], finite.astype(int), [0]])))
+        first, last = max(zip(breaks[::2], breaks[1::2], strict=True), key=lambda run: run[1] - run[0])
+        u, slope = u[first:last], np.clip(slope[first:last], -1e12, 1e12)
+        level = np.concatenate([[0.0], np.cumsum(0.5 * step * (slope[1:] + slope[:-1]))])
+    top = int(np.argmax(level))
+    if top == u.size - 1:
+        return math.exp(float(u[-1]))
+    low, high = float(u[max(top - 1, 0)]), float(u[top + 1])
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        rising = float(_values(density.steepness, np.exp(np.array([middle])))[0]) < exponent
+        low, high = (middle, high) if rising else (low, middle)
+    return math.exp(0.5 * (low + high))
+
+
+@dataclass(frozen=True)
+class Cap:
+    """What is left between the last panel and a finite bound, where floats cannot follow.
+
+    `jump` bounds the density of r at the bound (its fall to 0) from above, with the score of an unbounded cap in it;
+    `mass` is the cap's probability, `score` its largest and `least` its smallest score.
+    """
+
+    jump: float
+    mass: float
+    score: float
+    least: float
+
+
+class RadialLaw:
+    """The law of r with density proportional to r**(exponent - 1)·exp(-psi(r)) on (0, bound).
+
+    ValueError where the mass leaves the range of floats, or where no numeric law can be built.
+    """
+
+    def __init__(self, density: RadialDensity, exponent: float) -> None:
+        require(
+            math.isfinite(exponent) and exponent > 0.0, f"the exponent must be positive, not {exponent!r}"
+        )
+        self.density, self.exponent = density, float(exponent)
+        self.chart = Chart(density, self.exponent, _centre(density, self.exponent))
+        log_centre, junction = math.log(self.chart.centre), self.chart.junction
+        first = -math.floor(WIDEST + log_centre)
+        last = math.floor(WIDEST - log_centre) if math.isinf(junction) else math.ceil(junction + EDGE)
+        edges = np.arange(first, last + 1, dtype=np.float64)
+        kinks = self.chart.coordinate(np.array(density.kinks)) if density.kinks else np.empty(0)
+        if math.isfinite(junction):
+            edges = np.concatenate([edges[edges < junction + EDGE - 0.5], [junction, junction + EDGE]])
+        self._kinks = kinks[(kinks > first) & (kinks < edges.max())]
+        self.panels = build_panels(self.chart.sample, np.concatenate([edges, self._kinks, [0.0]]))
+        self._sums: dict[float, Cumulative] = {}
+        self._check()
+
+    @property
+    def bounded(self) -> bool:
+        """The last panel ends near a finite bound, with mass beyond it that counts."""
+        return bool(self.panels.edges[-1] > self.chart.junction)
+
+    def _ends(self) -> tuple[Sample, float, float]:
+        """(sample at the two ends, levels there)."""
+        with np.errstate(all="ignore"):
+            sample = self.chart.sample(self.panels.edges[[0, -1]])
+        return sample, float(self.panels.edge_level[0]), float(self.panels.edge_level[-1])
+
+    def _check(self) -> None:
+        sample, left, right = self._ends()
+        say = "the law of the radius leaves the range of floats"
+        require(left < -ENOUGH and (self.bounded or right < -ENOUGH), f"{say} (exponent {self.exponent:g})")
+        if self.bounded and right > -ENOUGH:
+            rest = float(self.chart.radius(self.panels.edges[-1:])[1][0])
+            require(
+                rest < 2.0**-16 * self.density.bound,
+                "the density cannot be evaluated near its bound: no law for it",
+            )
+
+    def sums(self, q: float) -> Cumulative:
+        """Integrals of r**q (in units of the centre) against the unnormalised law; ValueError where they diverge."""
+        if q not in self._sums:
+            log_r = np.log(self.chart.radius(self.panels.nodes)[0] / self.chart.centre)
+            ends = np.log(self.chart.radius(self.panels.edges[[0, -1]])[0] / self.chart.centre)
+            sample, left, right = self._ends()
+            with np.errstate(over="ignore"):
+                factor = np.exp(q * log_r)
+            rates = (
+                sample.slope
+                + (np.zeros(2) if self.bounded else q) * np.array([0.0, 1.0])
+                + np.array([q, 0.0])
+            )
+            require(bool(np.isfinite(factor).all()), f"r**{q:g} leaves the range of floats under this law")
+            levels = (left + q * float(ends[0]), right + q * float(ends[1]))
+            rest = [
+                _remainder(level, rate) for level, rate in zip(levels, (rates[0], -rates[1]), strict=True)
+            ]
+            self._sums[q] = cumulative(self.panels, factor, *rest)
+        return self._sums[q]
+
+    def _position(self, r: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        x = self.chart.coordinate(r)
+        return x, x < self.panels.edges[0], x > self.panels.edges[-1]
+
+    def lower(self, q: float, r: np.ndarray) -> np.ndarray:
+        """E[r**q; r ≤ given] / E[r**q], accurate relative to itself; r > 0 an array of radii."""
+        sums, (x, before, after) = self.sums(q), self._position(np.asarray(r, dtype=np.float64))
+        sample, _, _ = self._ends()
+        with np.errstate(all="ignore"):
+            tail = sums.below[0] * np.exp((sample.slope[0] + q) * (x - self.panels.edges[0]))
+            inside = sums.up_to(np.clip(x, self.panels.edges[0], self.panels.edges[-1]))
+            share = np.where(before, tail, inside) / sums.whole
+            return np.where(after, 1.0 - self.upper(q, r) if after.any() else 1.0, np.minimum(share, 1.0))
+
+    def upper(self, q: float, r: np.ndarray) -> np.ndarray:
+        """E[r**q; r ≥ given] / E[r**q], accurate relative to itself; r > 0 an array of radii."""
+        sums, (x, before, after) = self.sums(q), self._position(np.asarray(r, dtype=np.float64))
+        sample, _, _ = self._ends()
+        with np.errstate(all="ignore"):
+            rate = sample.slope[1] + (0.0 if self.bounded else q)
+            tail = sums.above[-1] * np.exp(rate * (x - self.panels.edges[-1]))
+            inside = sums.beyond(np.clip(x, self.panels.edges[0], self.panels.edges[-1]))
+            share = np.where(after, np.where(np.isfinite(x), tail, 0.0), inside) / sums.whole
+            return np.where(before, 1.0, np.minimum(share, 1.0))
+
+    def moment(self, q: float) -> float:
+        """E[r**q]; infinite where it diverges."""
+        sums = self.sums(q)
+        ratio = sums.whole / self.sums(0.0).whole
+        try:
+            return ratio * self.chart.centre**q
+        except OverflowError:
+            return math.inf
+
+    def quantile(self, lower: np.ndarray) -> np.ndarray:
+        """r with P(radius ≤ r) = lower, entries in (0, 1)."""
+        lower = np.asarray(lower, dtype=np.float64)
+        return self._inverse(lower, 1.0 - lower)
+
+    def upper_quantile(self, upper: np.ndarray) -> np.ndarray:
+        """r with P(radius ≥ r) = upper, entries in (0, 1)."""
+        upper = np.asarray(upper, dtype=np.float64)
+        return self._inverse(1.0 - upper, upper)
+
+    def _inverse(self, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+        sums, edges = self.sums(0.0), self.panels.edges
+        small = lower <= upper
+        below, above = lower * sums.whole, upper * sums.whole
+        i = np.where(
+            small, np.searchsorted(sums.below, below), edges.size - np.searchsorted(sums.above[::-1], above)
+        )
+        i = np.clip(i - 1, 0, edges.size - 2)
+        low, high = edges[i], edges[i + 1]
+        for _ in range(60):
+            x = 0.5 * (low + high)
+            left = np.where(small, sums.up_to(x) < below, sums.beyond(x) > above)
+            low, high = np.where(left, x, low), np.where(left, high, x)
+        return self.chart.radius(0.5 * (low + high))[0]
+
+    @cached_property
+    def pieces(self) -> Pieces:
+        """Proved pieces of |psi'| on the range of the law."""
+        x0, x1 = float(self.panels.edges[0]), float(self.panels.edges[-1])
+        count = max(8, math.ceil((x1 - x0) / 0.25))
+        r = self.chart.radius(np.linspace(x0, x1, count + 1))[0]
+        return monotone_pieces(self.density, np.unique(r))
+
+    @cached_property
+    def fine(self) -> Panels:
+        """The panels with every piece's ends among their edges, and graded towards them."""
+        ends = self.chart.coordinate(np.concatenate([self.pieces.low, self.pieces.high[-1:]]))
+        inner = ends[1:-1]
+        steps = self.pieces.trend == 0
+        inner = inner[~(steps[1:] & steps[:-1])]  # inside a run of steps no edge is needed
+        near = 2.0 ** -np.arange(0.0, 37.0)
+        graded = (inner[:, None] + np.concatenate([-near, [0.0], near])).ravel()
+        edges = np.concatenate([self.panels.edges, graded])
+        edges = edges[(edges >= self.panels.edges[0]) & (edges <= self.panels.edges[-1])]
+        return build_panels(self.chart.sample, np.concatenate([edges, [0.0]]))
+
+    @cached_property
+    def edge_density(self) -> float:
+        """The density of r at a finite bound, where it falls to 0 by a jump; 0 without one."""
+        if not self.bounded:
+            return 0.0
+        cap = self.cap
+        return cap.jump if math.isfinite(cap.score) else 0.0
+
+    @cached_property
+    def cap(self) -> Cap:
+        """The part beyond the last panel; ValueError where nothing bounds its score."""
+        if not self.bounded:
+            return Cap(0.0, 0.0, 0.0, math.inf)
+        panels, bound = self.fine, self.density.bound
+        whole = self.law_sums.whole
+        r, rest = (float(a[0]) for a in self.chart.radius(panels.edges[-1:]))
+        here = math.exp(float(panels.edge_level[-1])) / rest / whole  # the density of r where the panels end
+        if float(panels.edge_level[-1]) < -ENOUGH and here * bound < 1e-25:
+            return Cap(0.0, 0.0, 0.0, math.inf)
+        # up to the last floats: there the density is taken to be monotone, as on the rest of the cap
+        steep, _ = enclose(
+            self.density.steepness, Interval(np.array([r]), np.array([bound * (1.0 - 2.0**-48)]))
+        )
+        low, high, width = float(steep.low[0]), float(steep.high[0]), math.log1p(rest / r) * (1.0 + 1e-9)
+        mass = self.law_sums.above[-1] / whole
+        if math.isfinite(low) and math.isfinite(high) and max(-low, high) * width < 1e-3:
+            jump = here * math.exp((self.exponent - 1.0 - low) * width)
+            return Cap(jump, mass, max(-low, high) / r, max(low, -high, 0.0) / bound)
+        require(low >= 0.0, INFINITE)
+        return Cap(here * math.exp((self.exponent - 1.0) * width), mass, math.inf, low / bound)
+
+    @cached_property
+    def law_sums(self) -> Cumulative:
+        """Integrals of the unnormalised law over the fine panels."""
+        sums = self.sums(0.0)
+        return cumulative(
+            self.fine, np.ones_like(self.fine.level), float(sums.below[0]), float(sums.above[-1])
+        )
+
+    @cached_property
+    def score_sums(self) -> Cumulative:
+        """Integrals of |psi'| against the unnormalised law over the fine panels; ValueError where they diverge."""
+        fine = self.fine
+        with np.errstate(all="ignore"):
+            steep, _ = self.chart.steepness(fine.nodes)
+            factor = np.abs(steep) / self.chart.radius(fine.nodes)[0]
+            x = fine.edges[[0, -1]]
+            sample, values = self.chart.sample(x), np.exp(self.chart.log_score(x))
+            r = self.chart.radius(x)[0]
+            growth = _values(self.density.bend, r) / _values(self.density.steepness, r)
+        rest = []
+        heights = np.exp(fine.level) * factor
+        peak = float(heights.max())
+        for end, sign in ((0, 1.0), (1, -1.0)):
+            height = float(values[end]) * math.exp(float(fine.edge_level[0 if end == 0 else -1]))
+            if (end == 1 and self.bounded) or not height > 0.0:
+                rest.append(0.0)
+                continue
+            rate = sign * float(sample.slope[end] + growth[end])
+            require(rate > 1e-9 or height < 1e-25 * peak, INFINITE)
+            require(height < 1e-12 * peak, "the mean score leaves the range of floats")
+            rest.append(height / rate if rate > 0.0 else 0.0)
+        return cumulative(fine, factor, rest[0], rest[1])
+
+    def mean_score(self) -> float:
+        """E|psi'(r)|, without the jump at a finite bound; ValueError where it is infinite."""
+        cap = self.cap
+        mean = float(self.score_sums.whole / self.law_sums.whole)
+        return mean + (cap.jump if math.isinf(cap.score) else cap.mass * cap.score)
+
+
+def _remainder(level: float, rate: float) -> float:
+    """The integral beyond an end at which a weight's logarithm is `level` and falls by `rate` from there on."""
+    if rate > 1e-9:
+        return math.exp(min(level - math.log(rate), 700.0))
+    return math.inf if level > -ENOUGH else 0.0
