@@ -84,7 +84,7 @@ class _Parser:
             return self.fail(f"{before[1]!r} is not a function; write a product with *")
         if token == ")":
             return self.fail("a closing bracket without an opening one; remove it or add '('")
-        if token in HINTS and token not in self.names:
+        if token in HINTS and token not in self.names and (before[0], token) != ("number", "e"):
             advice = HINTS[token]
         elif token in FUNCTIONS or token in self.names or token == "(":
             advice = "write a product with *"

@@ -79,6 +79,9 @@ FUNCTIONS: Mapping[str, Function] = {
 }
 
 
+_SUMS = ("min", "max", "asinh", "acosh")  # SymPy looks for the sign of a sum: of a difference, or of x**2 ± 1
+
+
 @dataclass(frozen=True)
 class Operand:
     """A part that has been read. `terms` and `degree` bound those of the part when multiplied out."""
@@ -175,8 +178,8 @@ def applied(name: str, arguments: tuple[Operand, ...]) -> Operand:
         )
     if name in ("exp", "expm1"):
         _check_logarithms(arguments[0])
-    if name == "acosh" and arguments[0].degree > MAX_DEGREE // 2:
-        raise OperandError(f"acosh of a power beyond {MAX_DEGREE // 2}; use a smaller one")
+    if name in _SUMS and any(a.degree > MAX_DEGREE // 2 for a in arguments):
+        raise OperandError(f"{name} of a power beyond {MAX_DEGREE // 2}; use a smaller one")
     balls = tuple(function.ball(*values) for values in zip(*(a.balls for a in arguments), strict=True))
     size = Operand(sp.Integer(0), (), 1, 1, max(a.degree for a in arguments))
     return _built(name, function.build, arguments, balls, size)
@@ -205,7 +208,12 @@ def _built(
         raise OperandError(f"more than {MAX_TERMS} terms when multiplied out; write it shorter")
     if all(q.constant for q in parts):
         _check_constant(operator, balls[0])
-    expression = make(*(q.expression for q in parts))
+    try:
+        expression = make(*(q.expression for q in parts))
+    except (ArithmeticError, AttributeError, NotImplementedError, RecursionError, TypeError, ValueError):
+        raise OperandError(
+            f"the result of {operator!r} is beyond what can be computed; write it simpler"
+        ) from None
     if expression.is_Rational:
         return number(expression)
     if expression in NO_NUMBERS or not any(b.is_finite() for b in balls):
