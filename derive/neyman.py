@@ -1,0 +1,156 @@
+"""Neyman–Pearson growth of a density along given directions, by quadrature or sampling: upper bounds of every radius.
+
+G(p, v) = sup { q(U - v) : q(U) = p } is attained by likelihood-ratio sets. A radius R against a norm is refuted by any v
+with ‖v‖ < R and G(1 - rho, v) > 1/2; along one v nothing is proved in favour of R unless that v is the worst.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from derive.check import LEVEL
+from derive.frontier import Array, LineFrontier, Measured, bounds, panel_sums, refined
+from derive.oracle import NoOracle, Oracle, RadialLaw
+
+Growth = Callable[[float, float], Measured]  # (p, length of v) -> G
+
+
+@dataclass(frozen=True)
+class AxisGrowth:
+    """G of one coordinate of product noise shifted by e: exact for v = e·e_1 in any dimension."""
+
+    law: RadialLaw  # exponent 1
+
+    @cached_property
+    def _log_total(self) -> float:
+        return self.law.frontier.log_total + math.log(2.0)
+
+    def _log(self, x: Array) -> Array:
+        return self.law.density.at(np.abs(x))
+
+    def _edges(self, e: float) -> Array:
+        low, high = self.law.range
+        steps = np.exp(np.linspace(max(low, -40.0), high, 56))
+        steps = np.concatenate([-steps[::-1], [0.0], steps])
+        return np.unique(np.concatenate([steps, steps + e, [0.5 * e]]))
+
+    def lost(self, e: float) -> float:
+        """The shifted law's mass outside the support: it costs nothing."""
+        b = self.law.density.bound
+        if not np.isfinite(b):
+            return 0.0
+
+        def both(x: Array) -> tuple[Array, Array]:
+            return self._log(x), np.full_like(x, -np.inf)
+
+        edges = np.unique(np.clip(self._edges(0.0), max(b - e, -b), b))
+        fine, _ = refined(both, edges, 0.0)
+        return float(np.sum(panel_sums(both, fine[:-1], fine[1:], self._log_total)[0]))
+
+    def __call__(self, p: float, e: float) -> Measured:
+        b = self.law.density.bound
+        edges = self._edges(e)
+        if np.isfinite(b):
+            edges = np.unique(np.append(np.clip(edges, max(-b, e - b) if e < 2.0 * b else -b, b), [-b, b]))
+
+        def both(x: Array) -> tuple[Array, Array]:
+            return self._log(x), self._log(x - e)
+
+        frontier = LineFrontier.build(both, edges, self._log_total, split=2)
+        low, high = bounds(frontier, np.array([p]))
+        free = self.lost(e)
+        return Measured(free + float(0.5 * (low + high)[0]), float(0.5 * (high - low)[0]) + 1e-12)
+
+
+@dataclass(frozen=True)
+class FlatCubeGrowth:
+    """G of the uniform law on a cube along (1, ..., 1): the overlap of one coordinate, to the power d."""
+
+    axis: AxisGrowth
+    dim: int
+
+    def __call__(self, p: float, e: float) -> Measured:
+        lost = -math.expm1(self.dim * math.log1p(-min(self.axis.lost(e), 1.0 - 1e-15)))
+        return Measured(min(1.0, p + lost), 1e-13)
+
+
+def radius_along(growth: Growth, fail: float, start: float, reach: float = 1e4) -> Measured | None:
+    """The first length beyond `start`·(1 - 1e-6), about, at which G(fail, ·) reaches 1/2; None where that is beyond reach·start.
+
+    The error is that of G, divided by its slope.
+    """
+
+    def excess(e: float) -> Measured:
+        value = growth(fail, e)
+        return Measured(value.value - 0.5, value.error)
+
+    low, high = start * (1.0 - 1e-6), start * (1.0 + 1e-6)
+    below, above = excess(low), excess(high)
+    if below.value > 0.0:  # the radius is refuted: find by how much
+        while below.value > 0.0:
+            high, above, low = low, below, 0.5 * low
+            below = excess(low)
+    step = 1e-3
+    while above.value < 0.0:
+        low, below = high, above
+        high, step = high * (1.0 + step), min(0.5, 3.0 * step)
+        above = excess(high)
+        if high > reach * start:
+            return None
+    for _ in range(60):
+        slope = (above.value - below.value) / (high - low)
+        error = max(below.error, above.error)
+        if high - low <= 4.0 * np.spacing(high) or slope <= 0.0 or min(-below.value, above.value) <= error:
+            break
+        share = np.clip(-below.value / (above.value - below.value), 0.01, 0.99)
+        for guess in (share - 0.01 * min(share, 1.0 - share), share + 0.01 * min(share, 1.0 - share)):
+            e = low + (high - low) * guess if low < high else low
+            if not low < e < high:
+                continue
+            value = excess(e)
+            if value.value <= 0.0:
+                low, below = e, value
+            else:
+                high, above = e, value
+        if high - low <= 1e-11 * high:
+            break
+    slope = (above.value - below.value) / (high - low) if high > low else 0.0
+    share = -below.value / (above.value - below.value) if above.value > below.value else 0.5
+    error = max(below.error, above.error) / slope if slope > 0.0 else high - low
+    return Measured(float(low + share * (high - low)), float(min(high - low, error) + 1e-13 * high))
+
+
+def directions(dim: int, adversary: str) -> Iterator[tuple[str, Array]]:
+    """Directions of length 1 in the adversary's norm: an axis, an edge, the diagonal, and one without symmetry."""
+    order = {"1": 1.0, "2": 2.0, "inf": np.inf}[adversary]
+    skew = np.random.default_rng(dim).standard_normal(dim)
+    found = {"an axis": np.eye(dim)[0], "the diagonal": np.ones(dim), "a random direction": skew}
+    if dim > 2:
+        found["an edge"] = np.eye(dim)[0] + np.eye(dim)[1]
+    for name, v in found.items():
+        yield name, v / np.linalg.norm(v, order)
+
+
+def sampled_growth(oracle: Oracle, x: Array, shift: Array, p: float) -> tuple[float, float]:
+    """A lower bound of G(p, shift) up to chance, and the margin of that chance (each of two means, at LEVEL).
+
+    Half of the points choose a likelihood-ratio set of measure at most p, the others measure it after the shift.
+    """
+    n = x.shape[0] // 2
+    margin = math.sqrt(math.log(2.0 / LEVEL) / (2.0 * n))
+    spread = math.sqrt(2.0 * p * math.log(1.0 / LEVEL) / n) + math.log(1.0 / LEVEL) / n
+    if p <= spread:
+        raise NoOracle(f"{n} points cannot measure sets of mass {p}")
+    first, second = x[:n], x[n:]
+    with np.errstate(invalid="ignore"):
+        ratio = oracle.log_density_at(first - shift) - oracle.log_density_at(first)
+        moved = oracle.log_density_at(second) - oracle.log_density_at(second + shift)
+    moved = np.where(np.isnan(moved), np.inf, moved)
+    ordered = np.sort(ratio)[::-1]
+    bar = float(ordered[int(math.floor((p - spread) * n))])
+    return float(np.mean(moved > bar + 1e-9 * abs(bar))), margin
