@@ -344,15 +344,15 @@ def test_reading_leaves_the_process_alone() -> None:
         "r = sp.Symbol('r', positive=True); names = {'r': r}; parse_expression('exp(-r)', names)\n"
         "def hook(event, args):\n"
         "    writes = event == 'open' and args[1] not in (None, 'r', 'rb')\n"
-        "    frozen = sys._getframe(1).f_code.co_filename.startswith('<frozen')\n"
-        "    if writes or event in ('os.system', 'subprocess.Popen', 'socket.connect', 'os.remove', 'os.rename'):\n"
+        "    bad = ('exec', 'compile', 'import', 'os.system', 'subprocess.Popen', 'socket.connect', 'os.remove', 'os.rename')\n"
+        "    if writes or event in bad:\n"
         "        print('AUDIT', event, flush=True)\n"
-        "    elif event in ('exec', 'compile') and not frozen:\n"
-        "        print('AUDIT', event, flush=True)\n"
-        "sys.addaudithook(hook)\n"
-        "for text in json.load(sys.stdin):\n"
-        "    try: parse_expression(text, names)\n"
-        "    except ValueError: pass\n"
+        "texts = json.load(sys.stdin)\n"
+        "for attempt in (1, 2):\n"  # SymPy imports parts of itself when it first needs them
+        "    for text in texts:\n"
+        "        try: parse_expression(text, names)\n"
+        "        except ValueError: pass\n"
+        "    if attempt == 1: sys.addaudithook(hook)\n"
         "print('read', flush=True); compile('1', 'control', 'eval')\n"
     )
     command, given = [sys.executable, "-c", code], json.dumps(list(HOSTILE))
