@@ -88,8 +88,8 @@ def radius_picture(spec: Spec, module: ModuleType, adversary: str, gaussian: Mod
     where = setting(module, adversary)
     if where is None:
         raise ValueError(
-            f"{spec.name} has no {_NORM[adversary]} radius to draw: at its default parameters it has none of the dimensions "
-            f"{', '.join(map(str, DIMENSIONS))}"
+            f"{spec.name} has no {_NORM[adversary]} radius at its default parameters in any of the dimensions "
+            f"{', '.join(map(str, DIMENSIONS))}; declare other defaults"
         )
     compare = (
         gaussian if where.finite_variance and gaussian is not None and gaussian.NAME != spec.name else None
@@ -99,7 +99,12 @@ def radius_picture(spec: Spec, module: ModuleType, adversary: str, gaussian: Mod
     if compare is not None and adversary in compare.ADVERSARIES:
         same = Setting(where.dim, float(compare.scale_of_sigma(1.0, dim=where.dim)), True)
         radii.insert(0, _radius_line(compare, adversary, same, "gaussian", GREY, "6 3"))
-    return svg(title, [_density_panel(spec, where, compare is not None), _radius_panel(radii)])
+    try:
+        panels = [_density_panel(spec, where, compare is not None)]
+        notes = []
+    except ValueError as error:
+        panels, notes = [], [f"The density is not drawn: {error}."]
+    return svg(title, [*panels, _radius_panel(radii)], notes)
 
 
 def overview_curves(module: ModuleType, dim: int = DIMENSIONS[0]) -> dict[str, Curve]:

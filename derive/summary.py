@@ -6,7 +6,6 @@ import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 if sys.version_info >= (3, 11):
@@ -79,7 +78,7 @@ class Summary:
     cells: Mapping[str, Cell]
 
     def to_toml(self) -> str:
-        """The record's text; `read_summary` gives back an equal summary of it."""
+        """The record's text; `parse_summary` gives back an equal summary of it."""
         lines = ["# Written by: python -m derive regenerate"]
         lines += [
             f"{field} = {quoted(getattr(self, field))}" for field in ("name", "label", "density", "geometry")
@@ -101,17 +100,17 @@ class Summary:
         return "\n".join(lines) + "\n"
 
 
-def read_summary(path: Path) -> Summary:
-    """The summary in a file; ValueError naming the file and what to do when it cannot be read."""
+def parse_summary(text: str, where: str) -> Summary:
+    """The summary in a record's text; ValueError naming `where` and what to do when it is none."""
     try:
-        found = tomllib.loads(path.read_text("utf-8"))
+        found = tomllib.loads(text)
         cells = {a: _cell(found[table]) for a, table in NORMS.items() if table in found}
         name, label, density, geometry = (str(found[key]) for key in ("name", "label", "density", "geometry"))
         return Summary(name, label, density, geometry, cells)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         reason = f"no entry {error}" if isinstance(error, KeyError) else str(error)
         raise ValueError(
-            f"{path.name} cannot be read ({reason}); write it again by python -m derive regenerate"
+            f"{where} cannot be read ({reason}); write it again by python -m derive regenerate"
         ) from None
 
 

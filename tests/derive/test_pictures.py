@@ -167,6 +167,11 @@ def test_mass_beyond_the_range_of_floats_is_refused() -> None:
     assert math.log(middle.quantile(0.5)) == pytest.approx(64.0, rel=1e-4)
 
 
+def test_a_radius_is_drawn_even_where_the_density_cannot_be() -> None:
+    text = pictures.radius_picture(spec_of("exp(-log(r)**2/2)", "l2"), limited(3072, True), "1")
+    assert len(polylines(text)) == 1 and "The density is not drawn: the mass lies at" in text
+
+
 def test_a_jump_is_upright_and_nothing_lies_beyond_it() -> None:
     _, points = polylines(picture("uniform", "1"))[1]
     edge = chart.LEFT + 330.0 * (4.0 + math.sqrt(3.0)) / 8.0
@@ -204,7 +209,7 @@ def test_the_dimension_is_the_largest_that_the_parameters_allow() -> None:
     assert pictures.setting(limited(9, True), "1") == pictures.Setting(8, 1.0, True)
     assert pictures.setting(limited(10**6, True), "1") == pictures.Setting(3072, 1.0, True)
     spec = spec_of("1/(1 + r**2)", "product")
-    with pytest.raises(ValueError, match="no ℓ₁ radius to draw"):
+    with pytest.raises(ValueError, match="no ℓ₁ radius at its default parameters"):
         pictures.radius_picture(spec, limited(0, True), "1")
 
 
