@@ -80,6 +80,8 @@ class CapIntegrals:
             arb(dim) / 2
         ).lgamma() - (arb(dim - 1) / 2).lgamma() - arb.pi().log() / 2 if dim > 1 else arb(0)
 
+        self.floor = psi.at(arb(-FARTHEST))
+
     def total(self) -> arb:
         """The mass of [low, high]."""
 
@@ -98,15 +100,16 @@ class CapIntegrals:
             last = not bool(half < left)
             half = left if last else _short(half)
             piece = panel(start, half)
+            growth = _growth(piece, self.slack)
             if bool(piece.error < self.slack):
                 total += piece.value
                 if last:
                     return total
                 start = start + 2 * half
-                limit = limit * RELAXATION
+                limit = limit * (growth if growth > 2 else RELAXATION)
             else:  # past this width errors grow fast: stay below it for a while
                 limit = half * CAUTION
-            half = (half * _growth(piece, self.slack)).min(limit)
+            half = (half * growth).min(limit)
         raise ArithmeticError("the mass of a level set could not be enclosed: too many panels")
 
     def _log_density(self, centre: arb, half: arb) -> tuple[_Series, _Series]:
@@ -152,6 +155,8 @@ class CapIntegrals:
 
     def level(self, target: arb, guess: arb) -> arb:
         """An enclosure of u with psi(e^u) = target, within ±FARTHEST or bounded there; psi is nondecreasing."""
+        if bool(target < self.floor):
+            return arb(-FARTHEST - 1, 1)
         u = self._newton(target, guess)
         if u is None:
             u = self._bisected(target)
@@ -228,52 +233,83 @@ class _Sweep:
     def _smooth(self, start: arb, half: arb) -> tuple[_Piece, arb | None, arb]:
         centre = start + half
         levels, log = self.all._log_density(centre, half)
-        step = self._log_ratio(centre, half, levels)
-        cosine = self._cosine(centre, half, step)
-        end = sum(coefficients(step.centre, ORDER), centre + half)
+        ratio, error = self._log_ratio(centre, half, levels)
+        cosine = self._cosine(centre, half, ratio)
+        end = sum(coefficients(ratio.centre, ORDER), centre + half)
         certain = constant_term(cosine.whole)
+        swing = self._swing(centre + half * arb(0, 1), constant_term(ratio.whole) + arb(0, error)) * error
+        certain += arb(0, swing.upper())
         if bool(certain <= -1):
             return _Piece(arb(0), arb(0), ORDER), None, end
         mass = _exponential(log)
         if bool(certain >= 1):
             return self.all._integrated(mass, half), None, end
-        inside = self._distribution(cosine)
+        extreme = self._nearly_constant(certain, mass, half)
+        if extreme is not None:
+            return extreme, None, end
+        _inside(certain)
+        swing = (swing * self._density(certain)).upper()
+        inside = self._distribution(cosine, swing)
         with _Terms(ORDER + 1):
             product = _Series(mass.centre * inside.centre, mass.whole * inside.whole)
         piece = self.all._integrated(product, half)
-        drift = abs(coefficients(inside.whole, ORDER + 1)[ORDER]).upper()
+        error = swing * (constant_term(mass.whole) * half * 2).upper()
+        piece = _Piece(piece.value + arb(0, error), piece.error + error, ORDER)
+        drift = (abs(coefficients(inside.whole, ORDER + 1)[ORDER]) + swing).upper()
         carried = sum(coefficients(inside.centre, ORDER), arb(0)) + arb(0, drift)
         return piece, carried, end
 
-    def _log_ratio(self, centre: arb, half: arb, levels: _Series) -> _Series:
-        """log(s/r), psi(s) = psi(r) + side·level."""
+    def _swing(self, u: arb, ratio: arb) -> arb:
+        """A bound of |dz/d log s| = (r/e)·(s/r)²."""
+        return (u - self.log_distance + 2 * ratio).exp().upper()
+
+    def _density(self, cosine: arb) -> arb:
+        """The density of the cosine."""
+        if self.all.dim == 1:
+            return arb(0)
+        power = arb(self.all.dim - 3) / 2
+        return (power * (1 - cosine * cosine).log() + self.all.log_norm).exp()
+
+    def _nearly_constant(self, cosine: arb, mass: _Series, half: arb) -> _Piece | None:
+        """Where F or 1 - F is negligible, from F(z) ≤ (1 - z²)**((d-1)/2)/2 for z ≤ 0."""
+        if self.all.dim == 1 or not (bool(cosine < 0) or bool(cosine > 0)):
+            return None
+        nearest = abs(cosine).lower()
+        rest = ((1 - nearest * nearest).log() * (arb(self.all.dim - 1) / 2)).exp().upper() / 2
+        most = (constant_term(mass.whole) * half * 2).upper()
+        if not bool(rest * most < self.all.slack):
+            return None
+        if bool(cosine < 0):
+            return _Piece(hull(arb(0), rest * most), rest * most, ORDER)
+        piece = self.all._integrated(mass, half)
+        return _Piece(piece.value - hull(arb(0), rest * most), piece.error + rest * most, ORDER)
+
+    def _log_ratio(self, centre: arb, half: arb, levels: _Series) -> tuple[_Series, arb]:
+        """A polynomial for log(s/r), psi(s) = psi(r) + side·level, and a bound of its error on the panel."""
         guess = centre if self.guess is None else self.guess
         first = self.all.level(self._target(constant_term(levels.centre)), guess)
         if bool(first.rad() > _ACCURATE):
             raise Undecided("psi is too flat here")
         with _Terms(ORDER):
-            solved = self._inverse(first, self._target(levels.centre))
-        terms = coefficients(solved, ORDER)
-        terms[1] -= half
-        terms[0] -= centre
+            goal = self._target(levels.centre)
+            terms = [t.mid() for t in coefficients(self._inverse(first, goal), ORDER)]
+            missed = sum((abs(t) for t in coefficients(self.all.psi.series(arb_series(terms)) - goal, ORDER)), arb(0))
         with _Terms(ORDER + 1):
-            target = self._target(levels.whole)
-            spread = sum((abs(t).upper() for t in coefficients(solved, ORDER)[1:]), arb(0))
-            where = self._held(first, target, spread)
-            last = coefficients(self._inverse(where, target), ORDER + 1)[ORDER]
-            _check(last)
-            return _Series(arb_series(terms), recentred(terms, last))
+            whole = recentred(terms, arb(0))
+            last = coefficients(self.all.psi.series(whole) - self._target(levels.whole), ORDER + 1)[ORDER]
+            missed = (missed + abs(last)).upper()
+            error = self._solved(constant_term(whole), missed)
+            terms[1] -= half
+            terms[0] -= centre
+            return _Series(arb_series(terms), recentred(terms, arb(0))), error
 
-    def _held(self, first: arb, target: arb_series, spread: arb) -> arb:
-        """An enclosure of u, psi(e^u) = target for the whole range of target, by an interval Newton step into itself."""
-        middle = first.mid()
-        value = self.all.psi.at(middle)
-        for factor in (1.05, 1.5, 3.0):
-            candidate = first + arb(0, (spread * factor + arb(2) ** (-ctx.prec // 2)).upper())
-            image = middle - (value - constant_term(target)) / self.all.steepness.at(candidate)
-            if image.is_finite() and candidate.contains(image):
-                return image
-        raise Undecided("a level of the density could not be followed")
+    def _solved(self, where: arb, missed: arb) -> arb:
+        """How far u is from the solution of psi(e^u) = target when psi(e^u) misses it by `missed`, u anywhere in `where`."""
+        around = where + arb(0, where.rad()) + arb(0, _ACCURATE)
+        least = self.all.steepness.at(around).lower()
+        if not (bool(least > 0) and bool(missed < least * _ACCURATE)):
+            raise Undecided("psi is too flat here")
+        return (missed / least).upper()
 
     def _inverse(self, first: arb, target: arb_series) -> arb_series:
         """The series y with y_0 = first and psi(e^y) = target beyond the constant term: Newton, doubling the known terms."""
@@ -304,14 +340,12 @@ class _Sweep:
             _check(last)
             return _Series(cosine, recentred(coefficients(cosine, ORDER), last))
 
-    def _distribution(self, cosine: _Series) -> _Series:
-        """F along the panel: the integral of its density times the cosine's slope."""
+    def _distribution(self, cosine: _Series, swing: arb) -> _Series:
+        """F of this series along the panel: the integral of its density times its slope; F of the true cosine is within `swing`."""
         if self.all.dim == 1:
             with _Terms(ORDER + 1):
-                _inside(constant_term(cosine.whole))
                 return _Series(arb_series([arb(0.5)]), arb_series([arb(0.5)]))
         power = arb(self.all.dim - 3) / 2
-        _inside(constant_term(cosine.whole))
         with _Terms(ORDER):
             log = power * (1 - cosine.centre * cosine.centre).log() + self.all.log_norm
         with _Terms(ORDER + 1):
@@ -325,15 +359,14 @@ class _Sweep:
             slope = coefficients(density.whole * cosine.whole.derivative(), ORDER)
             last = slope[ORDER - 1] / ORDER
             _check(last)
-            terms[0] = self._constant(terms, last, constant_term(cosine.centre))
-            whole = coefficients(recentred(terms, last), ORDER + 1)
-            return _Series(arb_series(terms), arb_series(whole))
+            terms[0] = self._constant(terms, last, constant_term(cosine.centre), swing)
+            return _Series(arb_series(terms), recentred(terms, last))
 
-    def _constant(self, terms: list[arb], last: arb, cosine: arb) -> arb:
+    def _constant(self, terms: list[arb], last: arb, cosine: arb, swing: arb) -> arb:
         if self.carried is not None:
             at_start = sum((-t if k % 2 else t for k, t in enumerate(terms)), arb(0))
-            value = self.carried - at_start + arb(0, abs(last).upper())
-            if bool(value.rad() < self.all.slack):
+            value = self.carried - at_start + arb(0, (abs(last) + swing).upper())
+            if bool(value.rad() < self.all.slack / 8):
                 return value
         return cosine_distribution(self.all.dim, cosine)
 
@@ -452,4 +485,6 @@ def _growth(piece: _Piece, slack: arb) -> float:
     ratio = float((piece.error / slack).mid()) if piece.error.is_finite() else math.inf
     if not math.isfinite(ratio):
         return 0.4
-    return 1.5 if ratio < 1e-20 else min(1.5, max(0.3, 0.85 * ratio ** (-1.0 / piece.order)))
+    if ratio < 1:  # errors grow faster than the power of the order, so not the whole way
+        return min(3.0, 0.85 * max(ratio, 1e-100) ** (-0.6 / piece.order))
+    return max(0.3, 0.85 * ratio ** (-1.0 / piece.order))
