@@ -9,15 +9,10 @@ from types import ModuleType
 from derive.coverage import coverage_page, read_times, summary_of
 from derive.engine import Family
 from derive.pictures import overview_picture, radius_picture
-from derive.summary import NORMS, Summary, parse_summary
+from derive.summary import NORMS, Summary, image, parse_summary
 
 ALL = "all-densities"
 """Stands for all densities in a file's name; none can be called so, because a name has no hyphen."""
-
-
-def image(name: str, adversary: str) -> str:
-    """The path of a density's picture against a norm, within docs/derivation."""
-    return f"images/{name}-{NORMS[adversary]}.svg"
 
 
 def family_gallery(

@@ -127,6 +127,11 @@ def _number(value: float) -> str:
     return text if set(text) & set(".enf") else f"{text}.0"
 
 
+def image(name: str, adversary: str) -> str:
+    """The path of a density's picture against a norm, within docs/derivation."""
+    return f"images/{name}-{NORMS[adversary]}.svg"
+
+
 def quoted(text: str) -> str:
     """A string as TOML writes it."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from derive.engine import derive_family
-from derive.gallery import ALL, family_gallery, gallery_orphans, image, shared_gallery
+from derive.gallery import ALL, family_gallery, gallery_orphans, shared_gallery
 from derive.spec import Spec, SpecError, find_spec
+from derive.summary import image
 from generated import registry
 
 NAMES = ("gaussian", "uniform")
