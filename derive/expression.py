@@ -166,7 +166,7 @@ class _Parser:
         raise self.fail(f"expected a number, a name or '(', found {token!r}; {advice}")
 
     def unknown(self, token: str) -> ExpressionError:
-        if "r" not in self.names:
+        if not self.names:
             return self.fail(f"unknown name {shown(token)}; only numbers may stand here")
         known = ", ".join([*self.names, *FUNCTIONS])
         known = known if len(known) <= 200 else known[:197] + "..."
