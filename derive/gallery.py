@@ -9,10 +9,7 @@ from types import ModuleType
 from derive.coverage import coverage_page, read_times, summary_of
 from derive.engine import Family
 from derive.pictures import overview_picture, radius_picture
-from derive.summary import NORMS, Summary, image, parse_summary
-
-ALL = "all-densities"
-"""Stands for all densities in a file's name; none can be called so, because a name has no hyphen."""
+from derive.summary import ALL, NORMS, Summary, image, parse_summary, read_summary
 
 
 def family_gallery(
@@ -62,8 +59,4 @@ def _record(folder: Path, name: str) -> Path:
 
 def _summary(folder: Path, name: str, fresh: Mapping[Path, str]) -> Summary:
     path = _record(folder, name)
-    if path not in fresh and not path.exists():
-        raise ValueError(
-            f"{path.name} is missing in docs/derivation/records; write it by python -m derive regenerate"
-        )
-    return parse_summary(fresh[path] if path in fresh else path.read_text("utf-8"), path.name)
+    return parse_summary(fresh[path], path.name) if path in fresh else read_summary(path)

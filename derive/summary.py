@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 if sys.version_info >= (3, 11):
@@ -25,6 +26,8 @@ ASSURANCES: Mapping[str, str] = {
     "tested": "values compared with an independent computation",
 }
 NORMS: Mapping[str, str] = {"1": "l1", "2": "l2", "inf": "linf"}
+ALL = "all-densities"
+"""Stands for all densities in a file's name; none can be called so, because a name has no hyphen."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,15 @@ def parse_summary(text: str, where: str) -> Summary:
         raise ValueError(
             f"{where} cannot be read ({reason}); write it again by python -m derive regenerate"
         ) from None
+
+
+def read_summary(path: Path) -> Summary:
+    """The summary in a file; ValueError naming the file and what to do when it is missing or damaged."""
+    if not path.is_file():
+        raise ValueError(
+            f"{path.parent.name}/{path.name} is missing; write it by python -m derive regenerate"
+        )
+    return parse_summary(path.read_text("utf-8"), path.name)
 
 
 def _cell(table: Mapping[str, Any]) -> Cell:

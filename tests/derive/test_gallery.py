@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from derive.engine import derive_family
-from derive.gallery import ALL, family_gallery, gallery_orphans, shared_gallery
+from derive.gallery import family_gallery, gallery_orphans, shared_gallery
 from derive.spec import Spec, SpecError, find_spec
-from derive.summary import image
+from derive.summary import ALL, image
 from generated import registry
 
 NAMES = ("gaussian", "uniform")
@@ -69,7 +69,7 @@ def test_times_reach_the_coverage_page(folder: Path) -> None:
 
 
 def test_a_missing_record_says_how_to_write_it(folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"laplace\.toml is missing .*python -m derive regenerate"):
+    with pytest.raises(ValueError, match=r"records/laplace\.toml is missing; .*python -m derive regenerate"):
         shared_gallery(folder, [*NAMES, "laplace"], {})
 
 
