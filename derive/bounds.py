@@ -12,11 +12,15 @@ from flint import arb, ctx, fmpz
 
 from derive.ball import evaluate, exact
 from derive.cone import BallCone, ConeEnclosure
-from derive.derivation import HALF, Closed, Cone, Derivation, Lattice
+from derive.derivation import HALF, Closed, Cone, Derivation, Lattice, LevelSet, NumericCone, Tabulated
 from derive.engine import Family
 from derive.formula import dim as dim_symbol
 from derive.formula import fail, gap, rho
+from derive.panels import cone_ball
+from derive.profile import Profile
+from derive.radial import RadialDensity
 from derive.spec import SpecError
+from derive.witness import level_set_ball
 
 PRECISION = 192
 """Bits; enclosures come out with a relative width near 1e-16 or better."""
@@ -43,7 +47,7 @@ def enclose(
     parameters: Mapping[str, sp.Rational],
     scale: sp.Rational,
 ) -> Enclosure:
-    """The enclosure of the radius at an exact rho and scale; SpecError outside the domain."""
+    """The enclosure of the radius at an exact rho and scale; SpecError outside the domain, ArithmeticError where none can be proved."""
     values = checked_values(family, dim, parameters)
     previous = ctx.prec
     ctx.prec = PRECISION
@@ -51,9 +55,11 @@ def enclose(
         found: list[tuple[arb, str]] = []
         if adversary in family.native:
             native = family.native[adversary]
-            found.append((native_ball(native, values, rho), native.label))
+            found.append((native_ball(family.profile, native, values, rho), native.label))
         for other, factor in family.routes[adversary]:
-            ball = native_ball(family.native[other], values, rho) * evaluate(factor, _balls(values))
+            ball = native_ball(family.profile, family.native[other], values, rho) * evaluate(
+                factor, _balls(values)
+            )
             found.append((ball, f"converted from l{other}: R{'' if factor == 1 else f' * {factor}'}"))
         if not found:
             raise SpecError(
@@ -66,6 +72,21 @@ def enclose(
             best = best.max(ball) if ball.is_finite() and best.is_finite() else best
         best = best * exact(scale)
         return Enclosure(_decimal(best.lower(), up=False), _decimal(best.upper(), up=True), route)
+    finally:
+        ctx.prec = previous
+
+
+def enclose_native(
+    family: Family, adversary: str, values: Mapping[sp.Symbol, sp.Rational], at: sp.Rational
+) -> Enclosure:
+    """The enclosure of one norm's own radius at scale 1, without conversions; ArithmeticError where none can be proved."""
+    previous = ctx.prec
+    ctx.prec = PRECISION
+    try:
+        ball = native_ball(family.profile, family.native[adversary], values, at)
+        return Enclosure(
+            _decimal(ball.lower(), up=False), _decimal(ball.upper(), up=True), family.native[adversary].label
+        )
     finally:
         ctx.prec = previous
 
@@ -89,7 +110,7 @@ def checked_values(
             raise SpecError(f"{name} must satisfy {q.domain}, not {value}")
         values[q.symbol] = value
     for condition, guard in family.conditions:
-        if (guard is None or guard.subs(values) != 0) and not condition.subs(values) > 0:
+        if (guard is None or guard.subs(values) != 0) and not bool(condition.subs(values) > 0):
             shown = ", ".join(f"{s} = {v}" for s, v in values.items())
             raise SpecError(
                 f"{family.spec.name} needs {condition} > 0{f' where {guard} is not 0' if guard is not None else ''}, not {shown}"
@@ -97,14 +118,16 @@ def checked_values(
     return values
 
 
-def native_ball(derivation: Derivation, values: Mapping[sp.Symbol, sp.Rational], at: sp.Rational) -> arb:
+def native_ball(
+    profile: Profile, derivation: Derivation, values: Mapping[sp.Symbol, sp.Rational], at: sp.Rational
+) -> arb:
     """R at scale 1 against the derivation's own norm, enclosed; 0 for rho ≤ 1/2."""
     if at <= HALF:
         return arb(0)
     closed = next((c for v, c in derivation.special if all(values[s] == x for s, x in v.items())), None)
     evaluation = closed or derivation.evaluation
     match evaluation:
-        case Closed(radius):
+        case Closed(radius) | Tabulated(radius):
             return evaluate(
                 radius, _balls(values) | {rho: exact(at), gap: exact(at - HALF), fail: exact(1 - at)}
             )
@@ -112,6 +135,34 @@ def native_ball(derivation: Derivation, values: Mapping[sp.Symbol, sp.Rational],
             return _cone_radius(_numbers(evaluation, values), at, ctx.prec)
         case Lattice(slope):
             return _lattice(int(values[dim_symbol]), exact(sp.Rational(slope.subs(values))), exact(1 - at))
+        case NumericCone(weight, exponent):
+            density = radial_density(profile, exponent, values)
+            return _numeric_cone(density, sp.Rational(weight.subs(values)), at, ctx.prec)
+        case LevelSet():
+            return _level_set(radial_density(profile, dim_symbol, values), at, ctx.prec)
+    raise ArithmeticError(f"no enclosure is known for a radius of the kind {type(evaluation).__name__}")
+
+
+def radial_density(
+    profile: Profile, exponent: sp.Expr, values: Mapping[sp.Symbol, sp.Rational]
+) -> RadialDensity:
+    """The law of r at exact parameter values."""
+    bound = None if profile.bound is None else profile.bound.subs(values)
+    kinks = tuple(k.subs(values) for k in profile.kinks)
+    inside = tuple(k for k in kinks if k > 0 and (bound is None or k < bound))
+    return RadialDensity(profile.psi.subs(values), sp.Rational(exponent.subs(values)), inside, bound)
+
+
+@lru_cache(maxsize=4096)
+def _numeric_cone(density: RadialDensity, weight: sp.Rational, at: sp.Rational, precision: int) -> arb:
+    del precision  # part of the key only
+    return cone_ball(density, weight, exact(1 - at))
+
+
+@lru_cache(maxsize=4096)
+def _level_set(density: RadialDensity, at: sp.Rational, precision: int) -> arb:
+    del precision  # part of the key only
+    return level_set_ball(density, int(density.exponent), exact(1 - at))
 
 
 @lru_cache(maxsize=4096)
@@ -167,7 +218,11 @@ def _decimal(point: arb, up: bool) -> str:
     if not point.is_finite():
         return "inf"
     mantissa, exponent = point.mid().man_exp()
-    value = sp.Rational(int(mantissa)) * sp.Integer(2) ** int(exponent)
+    return decimal_end(sp.Rational(int(mantissa)) * sp.Integer(2) ** int(exponent), up)
+
+
+def decimal_end(value: sp.Rational, up: bool) -> str:
+    """A rational as a decimal of thirty digits, rounded up or down."""
     if value == 0:
         return "0"
     digits = 30

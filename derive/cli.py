@@ -82,7 +82,8 @@ def add_distribution(
             click.echo(explain(family, a))
         return
     workspace = Workspace(ROOT)
-    files = workspace.family_files(spec) | workspace.shared_files(known | {name: spec})
+    files = workspace.family_files(spec)
+    files |= workspace.shared_files(known | {name: spec}, files)
     write_all(files)
     for path in files:
         click.echo(f"wrote {path.relative_to(ROOT)}")

@@ -36,6 +36,13 @@ class Closed:
 
 
 @dataclass(frozen=True)
+class Tabulated:
+    """The same for a formula whose functions no GPU has: its values are interpolated, always from below."""
+
+    radius: sp.Expr
+
+
+@dataclass(frozen=True)
 class Cone:
     """R as the curve of the greedy sets {A = 1, psi' ≥ c}: P(A = 1) = weight, r by `law`, psi' = Σ terms."""
 
@@ -45,13 +52,31 @@ class Cone:
 
 
 @dataclass(frozen=True)
+class NumericCone:
+    """R as the curve of the greedy sets {A = 1, |psi'| ≥ c} of any density: P(A = 1) = weight, r ∝ r**(exponent-1)·exp(-psi)."""
+
+    weight: sp.Expr
+    exponent: sp.Expr
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """R as the curve of the score psi'(r)·A, A the cosine of a uniform direction."""
+
+
+@dataclass(frozen=True)
 class Lattice:
     """R as the piecewise linear curve of the score slope·(2 Bin(d, 1/2) - d)."""
 
     slope: sp.Expr
 
 
-Evaluation = Closed | Cone | Lattice
+@dataclass(frozen=True)
+class LevelSet:
+    """The exact Neyman–Pearson radius of a unimodal l2-radial density, tabulated."""
+
+
+Evaluation = Closed | Tabulated | Cone | NumericCone | Cosine | Lattice | LevelSet
 
 
 @dataclass(frozen=True)
@@ -68,6 +93,12 @@ class Derivation:
         tuple[sp.Expr, sp.Expr | None], ...
     ] = ()  # (must be positive, only where this is not 0)
     special: tuple[tuple[Mapping[sp.Symbol, sp.Rational], Closed], ...] = field(default=())
+    form: str = "integral"  # "closed form", "quantile", "integral" or "table": how far the symbols carry
+    formula: sp.Expr | None = None  # R(rho) without an integral, where there is one
+    boundary: sp.Symbol | None = (
+        None  # the variable in which `formula` is written instead of rho, fixed by `mass` = 1 - rho
+    )
+    mass: sp.Expr | None = None
 
     @property
     def label(self) -> str:

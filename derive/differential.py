@@ -6,11 +6,14 @@ Source: Yang, Duan, Hu, Salman, Razenshteyn, Li, "Randomized Smoothing of All Sh
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import sympy as sp
 
+from derive.closed import log_convex_radius
 from derive.derivation import HALF, Closed, Cone, Derivation, Evaluation, Lattice, Step
 from derive.formula import GammaQuantile, Log1p, dim, fail, gap, p, r, rho, threshold
+from derive.general import SERIES, cosine, general
 from derive.geometry import Reduction
 from derive.law import FlatRadialLaw, GammaRadialLaw, RadialLaw, tidy
 from derive.profile import Profile
@@ -20,15 +23,22 @@ def differential(profile: Profile, law: RadialLaw, reduction: Reduction) -> Deri
     """The differential radius for one reduction, or None where the greedy set is beyond the engine."""
     steps = [_reduction_step(reduction), _law_step(law, reduction)]
     if isinstance(law, FlatRadialLaw):
-        return None if reduction.weight is None else _jump(law, reduction, steps)
-    if not all(c.is_nonnegative for c, _ in profile.terms):
-        return None  # where psi falls in r, the half A = -1 has positive scores too: another greedy set
-    if reduction.weight is None:
-        return _lattice(profile, reduction, steps) if profile.shape == "constant" else None
+        return _jump(law, reduction, steps) if reduction.kind == "sign" else None
+    if reduction.kind == "binomial":
+        constant = profile.shape == "constant" and profile.bound is None and profile.unimodal
+        return _lattice(profile, reduction, steps) if constant else None
+    if reduction.kind == "cosine":
+        return cosine(profile, law, reduction, steps)
+    powers = profile.bound is None and isinstance(law, GammaRadialLaw) and profile.terms is not None
+    if not powers or not all(c.is_nonnegative for c, _ in profile.powers):
+        return general(profile, law, reduction, steps)
+    assert isinstance(law, GammaRadialLaw)
     if profile.shape == "constant":
         return _constant(profile.score, reduction, steps)
-    if profile.shape == "rising" and reduction.view.exponent == 1:
+    if reduction.view.exponent == 1 and profile.shape == "rising":
         return _quantile(law, profile, reduction, steps)
+    if reduction.view.exponent == 1 and profile.shape == "falling":
+        return _log_convex(law, profile, reduction, steps)
     return _cone(law, profile, reduction, steps)
 
 
@@ -48,7 +58,6 @@ def _law_step(law: RadialLaw, reduction: Reduction) -> Step:
 
 
 def _jump(law: FlatRadialLaw, reduction: Reduction, steps: list[Step]) -> Derivation:
-    assert reduction.weight is not None
     jump = sp.simplify(reduction.weight * law.edge_density)
     radius = gap / jump
     steps += [
@@ -60,12 +69,20 @@ def _jump(law: FlatRadialLaw, reduction: Reduction, steps: list[Step]) -> Deriva
         Step("Radius", "The integral of a constant.", (("R(rho)", radius),)),
     ]
     tight = reduction.adversary == "1" and reduction.view.geometry == "product"
-    return Derivation(reduction.adversary, "differential", tight, Closed(radius), reduction, tuple(steps))
+    return Derivation(
+        reduction.adversary,
+        "differential",
+        tight,
+        Closed(radius),
+        reduction,
+        tuple(steps),
+        form="closed form",
+        formula=radius,
+    )
 
 
 def _constant(score: sp.Expr, reduction: Reduction, steps: list[Step]) -> Derivation:
     weight = reduction.weight
-    assert weight is not None
     steps.append(
         Step(
             "Greedy set",
@@ -87,13 +104,23 @@ def _constant(score: sp.Expr, reduction: Reduction, steps: list[Step]) -> Deriva
         )
     steps.append(Step("Radius", "The integral is elementary.", (("R(rho)", radius),)))
     tight = reduction.view.geometry == "product"
-    return Derivation(reduction.adversary, "differential", tight, Closed(radius), reduction, tuple(steps))
+    evaluation = Closed(radius)
+    return Derivation(
+        reduction.adversary,
+        "differential",
+        tight,
+        evaluation,
+        reduction,
+        tuple(steps),
+        form="closed form",
+        formula=radius,
+    )
 
 
 def _quantile(law: GammaRadialLaw, profile: Profile, reduction: Reduction, steps: list[Step]) -> Derivation:
     """iid, rising score: Phi at the boundary s is the density there, and R is a quantile."""
     radius = law.quantile(2 * gap)
-    share = sum((c * law.moment(q) * law.upper_share(q, threshold) for c, q in profile.terms), sp.Integer(0))
+    share = sum((c * law.moment(q) * law.upper_share(q, threshold) for c, q in profile.powers), sp.Integer(0))
     steps += [
         Step(
             "Greedy set", "psi' rises, so the greedy sets are {A = 1, r ≥ s}.", (("psi'(r)", profile.score),)
@@ -111,16 +138,37 @@ def _quantile(law: GammaRadialLaw, profile: Profile, reduction: Reduction, steps
     ]
     evaluation: Evaluation = Closed(radius)
     if radius.has(GammaQuantile):  # no such quantile on a GPU: the curve of the same law instead
-        evaluation = Cone(HALF, law, profile.terms)
+        evaluation = Cone(HALF, law, profile.powers)
     conditions = tuple(_mean_conditions(law, profile))
+    form = "quantile" if radius.has(GammaQuantile) else "closed form"
     return Derivation(
-        reduction.adversary, "differential", True, evaluation, reduction, tuple(steps), conditions
+        reduction.adversary,
+        "differential",
+        True,
+        evaluation,
+        reduction,
+        tuple(steps),
+        conditions,
+        form=form,
+        formula=radius,
     )
+
+
+def _log_convex(
+    law: GammaRadialLaw, profile: Profile, reduction: Reduction, steps: list[Step]
+) -> Derivation | None:
+    """iid, falling score: the curve of the cone, and the sum of its geometric series where that has a name."""
+    result = _cone(law, profile, reduction, steps)
+    closed = log_convex_radius(profile, law) if result is not None else None
+    if result is None or closed is None:
+        return result
+    series = Step("Geometric series", SERIES, (("R(rho)", closed.radius),))
+    return replace(result, steps=(*result.steps, series), form="closed form", formula=closed.radius)
 
 
 def _mean_conditions(law: GammaRadialLaw, profile: Profile) -> Iterator[tuple[sp.Expr, sp.Expr | None]]:
     """E[r**q] must be finite for every term coefficient·r**q that is there."""
-    for coefficient, q in profile.terms:
+    for coefficient, q in profile.powers:
         yield tidy(law.shape + q / law.power), None if coefficient.is_nonzero else coefficient
 
 
@@ -128,7 +176,6 @@ def _cone(
     law: GammaRadialLaw, profile: Profile, reduction: Reduction, steps: list[Step]
 ) -> Derivation | None:
     weight = reduction.weight
-    assert weight is not None
     if any(c.is_nonpositive for c, guard in _mean_conditions(law, profile) if guard is None):
         return None  # an infinite mean score: Phi(1/2) is infinite and R is 0
     mean = _mean(law, profile, reduction.view.exponent)
@@ -142,7 +189,7 @@ def _cone(
         "or {r ≤ s'} ∪ {r ≥ s}, decided by the signs of coefficient·exponent at the given parameters",
     )
     steps.append(Step("Greedy set", text + ".", (("psi'(r)", profile.score),)))
-    upper = sum((c * law.moment(q) * law.upper_share(q, threshold) for c, q in profile.terms), sp.Integer(0))
+    upper = sum((c * law.moment(q) * law.upper_share(q, threshold) for c, q in profile.powers), sp.Integer(0))
     tail = law.upper_share(sp.Integer(0), threshold)
     steps.append(
         Step(
@@ -178,7 +225,7 @@ def _cone(
             Step("Radius", text, (("R(rho)", sp.Integral(1 / sp.Function("Phi")(p), (p, 1 - rho, HALF))),))
         )
     conditions = tuple(_mean_conditions(law, profile))
-    evaluation = Cone(weight, law, profile.terms)
+    evaluation = Cone(weight, law, profile.powers)
     return Derivation(
         reduction.adversary, "differential", False, evaluation, reduction, tuple(steps), conditions
     )
@@ -186,7 +233,7 @@ def _cone(
 
 def _mean(law: GammaRadialLaw, profile: Profile, exponent: sp.Expr) -> sp.Expr:
     """E[psi'], by parts (m - 1)·E[1/r] where that is the same, else in the shortest form that SymPy reaches."""
-    shapes = ((c, q, tidy(law.shape + q / law.power)) for c, q in profile.terms)
+    shapes = ((c, q, tidy(law.shape + q / law.power)) for c, q in profile.powers)
     whole = sum(
         (c * law.rate ** (-q / law.power) * sp.gamma(s) for c, q, s in shapes), sp.Integer(0)
     ) / sp.gamma(law.shape)

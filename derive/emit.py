@@ -8,10 +8,11 @@ from functools import partial
 
 import sympy as sp
 
-from derive.derivation import Closed, Cone, Derivation, Lattice
+from derive.derivation import Closed, Cone, Cosine, Derivation, Lattice, LevelSet, NumericCone
 from derive.engine import Family
 from derive.formula import NormalQuantile, fail, gap, in_rho, rho, z
-from derive.law import tidy
+from derive.law import QuadratureLaw, tidy
+from derive.numeric import curve_lines, density_lines, law_call, needs_density
 from derive.printer import code
 from derive.sampler import sampler_lines, sampler_text
 
@@ -21,6 +22,7 @@ TITLES = {"product": "r = |x_i|, iid coordinates", "l1": "r = ‖x‖₁", "l2":
 def module_text(family: Family, verified: Sequence[str]) -> str:
     """The source of generated/<name>.py; `verified` are the header's lines on what was checked and how."""
     parts = [_check(family), _method()]
+    parts += density_lines(family) if needs_density(family) else []
     for adversary, derivation in family.native.items():
         parts.append(_native(family, adversary, derivation))
     parts.append(_dispatch(family))
@@ -29,7 +31,9 @@ def module_text(family: Family, verified: Sequence[str]) -> str:
             parts.append(_growth(family, adversary, derivation))
     parts += [_sigma(family), _sampler(family)]
     body = "\n\n\n".join(parts) + "\n"
-    imports = ["import math\n"] if "math." in body else []
+    imports = ["import math"] if "math." in body else []
+    imports += ["from functools import lru_cache"] if "lru_cache" in body else []
+    imports += [""] if imports else []
     imports += ["import numpy as np"] if "np." in body else []
     imports += ["import torch\n", "from generated import special\n"]
     return "\n".join([_header(family, verified), *imports, _constants(family)]) + "\n\n\n" + body
@@ -63,9 +67,9 @@ def _header(family: Family, verified: Sequence[str]) -> str:
         "",
         f"Support: {spec.support or 'all r > 0'}",
         f"Law of the radius: {family.law}.",
-        f"Variance of a coordinate: {family.variance}",
+        f"Variance of a coordinate: {_variance(family)}",
         f"Domain: {'; '.join(domain)}",
-        "Assumptions: none. The density is even because it is a function of r; it is integrable because the law above is one.",
+        f"Assumptions: none. The density is even because it is a function of r; {_integrable(family)}.",
         f"Sampler: {sampler_text(family)}.",
         "",
         "Radii at scale 1, for rho > 1/2 (0 below):",
@@ -81,16 +85,40 @@ def _header(family: Family, verified: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
+def _variance(family: Family) -> str:
+    if any(c.is_nonpositive for c in family.finite):
+        return "infinite"
+    shown = "by quadrature" if family.variance is None else str(family.variance)
+    return shown + "".join(f", finite where {c} > 0" for c in family.finite)
+
+
+def _integrable(family: Family) -> str:
+    if not isinstance(family.law, QuadratureLaw):
+        return "it is integrable because the law above is one"
+    far = (
+        f"at the end of the support exp(-psi) tends to {family.profile.edge}"
+        if family.profile.bound is not None
+        else f"at infinity to {family.profile.end}"
+    )
+    return f"it is integrable because r·psi'(r) tends to {family.profile.start} at 0 and {far}"
+
+
 def _one_line(derivation: Derivation) -> str:
+    shown = "" if derivation.formula is None else str(sp.sstr(in_rho(derivation.formula)))
+    if derivation.boundary is not None:
+        shown += f" where 1 - rho = {sp.sstr(derivation.mass)}"
     match derivation.evaluation:
-        case Closed(radius):
-            return str(sp.sstr(in_rho(radius)))
-        case Cone(weight, _, _):
+        case Cone(weight, _, _) | NumericCone(weight, _):
             cases = [f"{sp.sstr(in_rho(c.radius))} for {_values(v)}" for v, c in derivation.special]
             curve = f"integral of dp/Phi(p) from 1 - rho to 1/2, Phi of the cone of mass {weight}"
-            return "; ".join([curve, *cases])
+            return "; ".join([f"{curve} = {shown}" if shown else curve, *cases])
         case Lattice(slope):
             return f"integral of dp/Phi(p) from 1 - rho to 1/2, Phi piecewise linear with slopes {slope}*(2*m - d)"
+        case Cosine():
+            return "integral of dp/Phi(p) from 1 - rho to 1/2, Phi of psi'(r) times a cosine"
+        case LevelSet():
+            return "exact level sets of the likelihood ratio, tabulated"
+    return shown
 
 
 def _values(values: object) -> str:
@@ -228,6 +256,8 @@ def _curve(family: Family, adversary: str, derivation: Derivation) -> str:
                 '    """The score takes the values slope · (2 i - dim), i ~ Bin(dim, 1/2)."""',
                 f"    return special.binomial_curve(dim, {code(slope)})",
             ]
+        case _:
+            lines = curve_lines(family, adversary, derivation)
     return "\n".join(lines)
 
 
@@ -303,32 +333,47 @@ def _growth(family: Family, adversary: str, derivation: Derivation) -> str:
 
 
 def _sigma(family: Family) -> str:
-    unit = code(sp.sqrt(family.variance)) if family.variance != 1 else "1.0"
+    arguments = "".join(f", {n}" for n in _names(family))
+    if any(c.is_nonpositive for c in family.finite):
+        unit = [
+            f'    raise ValueError("{family.spec.name} has an infinite variance, so no sigma; give its scale instead")'
+        ]
+    else:
+        unit = [
+            f'    special.require({code(c)} > 0.0, f"{family.spec.name} has an infinite variance unless {_plain(c)} > 0; give its scale instead")'
+            for c in family.finite
+        ]
+        if family.variance is None:
+            view = family.views[0]
+            moment = f"{law_call(family, view.exponent)}.moment(2.0)"
+            factor = view.second_moment
+            product = moment if factor == 1 else f"({code(factor)}) * {moment}"
+            unit.append(f"    return math.sqrt({product})")
+        else:
+            unit.append(f"    return {code(sp.sqrt(family.variance)) if family.variance != 1 else '1.0'}")
     lines = [
         f"def sigma_of_scale(scale: float, *, dim: int{_signature(family)}) -> float:",
-        '    """Standard deviation of a coordinate at this scale."""',
+        '    """Standard deviation of a coordinate at this scale; ValueError where it is infinite."""',
         f"    check(dim=dim{_pass(family)})",
-        '    return special.positive("scale", scale) * _unit_sigma(dim'
-        + "".join(f", {n}" for n in _names(family))
-        + ")",
+        f'    return special.positive("scale", scale) * _unit_sigma(dim{arguments})',
         "",
         "",
         f"def scale_of_sigma(sigma: float, *, dim: int{_signature(family)}) -> float:",
-        '    """The scale at which a coordinate has this standard deviation."""',
+        '    """The scale at which a coordinate has this standard deviation; ValueError where it is infinite."""',
         f"    check(dim=dim{_pass(family)})",
-        '    return special.positive("sigma", sigma) / _unit_sigma(dim'
-        + "".join(f", {n}" for n in _names(family))
-        + ")",
+        f'    return special.positive("sigma", sigma) / _unit_sigma(dim{arguments})',
         "",
         "",
         f"def _unit_sigma(dim: int{''.join(f', {n}: float' for n in _names(family))}) -> float:",
-        f"    return {unit}",
+        *unit,
     ]
     return "\n".join(lines)
 
 
 def _sampler(family: Family) -> str:
+    before, body = sampler_lines(family)
     lines = [
+        *before,
         "def sample(",
         f"    shape: tuple[int, ...], *, dim: int, scale: float, generator: torch.Generator, dtype: torch.dtype = torch.float32{_signature(family)}",
         ") -> torch.Tensor:",
@@ -339,7 +384,7 @@ def _sampler(family: Family) -> str:
         f"    check(dim=dim{_pass(family)})",
         "    sizes = special.check_event(shape, dim)",
         '    scale = special.positive("scale", scale)',
-        *(f"    {line}" for line in sampler_lines(family)),
+        *(f"    {line}" for line in body),
     ]
     return "\n".join(lines)
 

@@ -10,12 +10,14 @@ import sympy as sp
 
 from derive.derivation import Closed, Cone, Derivation
 from derive.differential import differential
-from derive.formula import dim
+from derive.formula import dim, r
 from derive.geometry import View, reductions, views
-from derive.law import RadialLaw, radial_law
-from derive.levelset import flat_product
+from derive.law import Condition, QuadratureLaw, RadialLaw, radial_law
+from derive.levelset import level_set
+from derive.ordering import interval_pattern
 from derive.profile import Profile, profile_of
 from derive.spec import Spec, SpecError
+from derive.symbolic import attempt
 
 NORMS = ("1", "2", "inf")
 _INVERSE = {"1": sp.Integer(1), "2": sp.Rational(1, 2), "inf": sp.Integer(0)}
@@ -23,16 +25,23 @@ _INVERSE = {"1": sp.Integer(1), "2": sp.Rational(1, 2), "inf": sp.Integer(0)}
 
 @dataclass(frozen=True)
 class Family:
-    """A density with its derived radii. `routes[a]`: norms whose radius bounds the one for a, with the factor."""
+    """A density with its derived radii. `routes[a]`: norms whose radius bounds the one for a, with the factor.
+
+    `weaker[a]`: sound radii derived on the way that `native[a]` exceeds. `variance` is sigma² at scale 1 as a formula, None where it is
+    computed by quadrature; it is finite where all of `finite` are positive. `unimodal`: how psi' ≥ 0 was proved, "" where it was not.
+    """
 
     spec: Spec
     profile: Profile
     views: tuple[View, ...]
     law: RadialLaw
-    variance: sp.Expr  # sigma² at scale 1
+    variance: sp.Expr | None
+    finite: tuple[sp.Expr, ...]
     native: Mapping[str, Derivation]
+    weaker: Mapping[str, tuple[Derivation, ...]]
     routes: Mapping[str, tuple[tuple[str, sp.Expr], ...]]
-    conditions: tuple[tuple[sp.Expr, sp.Expr | None], ...]  # (must be positive, only where this is not 0)
+    conditions: tuple[Condition, ...]
+    unimodal: str
 
     @property
     def adversaries(self) -> tuple[str, ...]:
@@ -70,12 +79,13 @@ def derive_family(spec: Spec) -> Family:
     found = views(spec, profile)
     laws = {view.geometry: radial_law(spec, profile, view.exponent) for view in found}
     own = found[0]
-    variance = sp.factor(
-        sp.gammasimp(sp.simplify(own.second_moment * laws[own.geometry].moment(sp.Integer(2))))
-    )
+    law = laws[own.geometry]
+    variance, finite = _variance(own, law)
+    unimodal = _unimodal(spec, profile)
     native: dict[str, Derivation] = {}
+    weaker: dict[str, tuple[Derivation, ...]] = {}
     for adversary in NORMS:
-        exact = flat_product(profile, found, adversary)
+        exact = level_set(profile, found, adversary, unimodal)
         candidates = [exact] if exact else []
         for reduction in reductions(found, adversary):
             result = differential(profile, laws[reduction.view.geometry], reduction)
@@ -84,11 +94,12 @@ def derive_family(spec: Spec) -> Family:
             best = max(
                 candidates, key=lambda c: (c.tight, c.method == "level set", isinstance(c.evaluation, Closed))
             )
+            weaker[adversary] = tuple(c for c in candidates if c is not best)
             native[adversary] = replace(best, special=special_cases(spec, profile, best))
     if not native:
         raise SpecError(
-            f"no radius: for {spec.geometry} level sets with density {spec.density!r} the engine finds no greedy set against l1, l2 or "
-            "linf; it derives product (l1), l1 (l1) and linf (l1, linf) for densities that fall in r and whose score has a finite mean"
+            f"no radius: the mean score of {spec.density!r} is infinite in every norm (any shift costs infinitely much where the density is "
+            "infinite), so nothing can be certified; use a density that is finite at 0 and at the end of its support"
         )
     routes: dict[str, tuple[tuple[str, sp.Expr], ...]] = {}
     for adversary in NORMS:
@@ -97,12 +108,57 @@ def derive_family(spec: Spec) -> Family:
             continue
         others = [(b, conversion_factor(adversary, b)) for b in NORMS if b in native and b != adversary]
         routes[adversary] = tuple(route for route in others if not _dominated(route, others, native))
-    conditions: list[tuple[sp.Expr, sp.Expr | None]] = [(c, None) for c in laws[own.geometry].conditions]
+    conditions: list[Condition] = [(c, None) for c in law.conditions]
     for derivation in native.values():
         conditions += [c for c in derivation.conditions if c not in conditions]
     declared = {q.symbol - q.lower for q in spec.parameters if q.lower is not None}
     unproved = tuple(c for c in conditions if not c[0].is_positive and c[0] not in declared)
-    return Family(spec, profile, tuple(found), laws[own.geometry], variance, native, routes, unproved)
+    _require_a_dimension(spec, unproved)
+    return Family(
+        spec, profile, tuple(found), law, variance, finite, native, weaker, routes, unproved, unimodal
+    )
+
+
+def _require_a_dimension(spec: Spec, conditions: tuple[Condition, ...]) -> None:
+    """SpecError where the defaults lie outside the law's domain in every dimension tried."""
+    defaults = {q.symbol: q.default for q in spec.parameters}
+    for d in (*range(1, 65), 784, 3072, 12288, 150528):
+        at = defaults | {dim: sp.Integer(d)}
+        if all((g is not None and g.subs(at) == 0) or bool(c.subs(at) > 0) for c, g in conditions):
+            return
+    needed = " and ".join(f"{c} > 0" for c, _ in conditions)
+    shown = ", ".join(f"{n} = {v}" for n, v in sorted(defaults.items(), key=str))
+    raise SpecError(
+        f"no dimension from 1 to 150528 meets {needed}" + (f" at the default {shown}; give another, as in --param NAME=VALUE" if shown else
+        f": {spec.density!r} is integrable at 0 or at infinity, not at both; give a --support or a faster decay")
+    )  # fmt: skip
+
+
+def _variance(own: View, law: RadialLaw) -> tuple[sp.Expr | None, tuple[sp.Expr, ...]]:
+    """sigma² at scale 1, and what must be positive for it to be finite."""
+    two = sp.Integer(2)
+    finite = tuple(c for c in law.finite_moment(two) if not c.is_positive)
+    if isinstance(law, QuadratureLaw) or any(c.is_nonpositive for c in finite):
+        return None, finite
+    whole = own.second_moment * law.moment(two)
+    return attempt(_tidied, whole, seconds=8.0) or whole, finite
+
+
+def _tidied(variance: sp.Expr) -> sp.Expr:
+    return sp.factor(sp.gammasimp(sp.simplify(variance)))
+
+
+def _unimodal(spec: Spec, profile: Profile) -> str:
+    """How psi' ≥ 0 was proved: from structure for all parameters, or by intervals at the defaults (and again wherever it is used)."""
+    if profile.unimodal:
+        return "proved symbolically"
+    defaults = {q.symbol: q.default for q in spec.parameters}
+    pattern = interval_pattern(profile.score, profile.bound, profile.kinks, defaults)
+    if pattern is None or pattern.strip("+0"):
+        return ""
+    return "proved by interval arithmetic over the whole line" + (
+        " at the default parameters, and again at others when they are used" if defaults else ""
+    )
 
 
 def special_cases(
@@ -112,10 +168,10 @@ def special_cases(
 
     Each term coefficient·r**exponent becomes constant when its coefficient or its exponent vanishes.
     """
-    if not isinstance(general.evaluation, Cone) or not spec.parameters:
+    if not isinstance(general.evaluation, Cone) or not spec.parameters or not profile.powers:
         return ()
     choices: list[list[Mapping[sp.Symbol, sp.Rational]]] = []
-    for coefficient, exponent in profile.terms:
+    for coefficient, exponent in profile.powers:
         options: list[Mapping[sp.Symbol, sp.Rational]] = []
         for expression in (coefficient, exponent):
             for symbol in expression.free_symbols & set(spec.symbols):
@@ -129,9 +185,10 @@ def special_cases(
             continue
         if not all(q.contains(values[q.symbol]) for q in spec.parameters if q.symbol in values):
             continue
-        terms = tuple((c.subs(values), q.subs(values)) for c, q in profile.terms)
+        terms = tuple((c.subs(values), q.subs(values)) for c, q in profile.powers)
         kept = tuple((c, q) for c, q in terms if c != 0)
-        inside = Profile(profile.psi.subs(values), kept, profile.bound)
+        score = sum((c * r**q for c, q in kept), sp.Integer(0))
+        inside = Profile(profile.psi.subs(values), score, kept, profile.bound)
         result = differential(
             inside, radial_law(spec, inside, general.reduction.view.exponent), general.reduction
         )

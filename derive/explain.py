@@ -6,11 +6,14 @@ from collections.abc import Sequence
 
 import sympy as sp
 
-from derive.derivation import Cone, Derivation, Step
+from derive.derivation import Derivation, Step
 from derive.engine import Family
-from derive.formula import in_rho
+from derive.formula import dim, in_rho, rho, written_out
+from derive.law import QuadratureLaw
+from derive.ordering import end_value
 from derive.sampler import sampler_text
 from derive.spec import Spec, SpecError
+from derive.symbolic import attempt
 
 FORMATS = ("text", "markdown", "latex")
 _NORM = {"1": "l1", "2": "l2", "inf": "linf"}
@@ -27,36 +30,83 @@ def explain(family: Family, adversary: str, form: str = "text") -> str:
     steps = [*hypotheses(family)]
     if adversary in family.native:
         derivation = family.native[adversary]
-        steps += [*derivation.steps, *_special(derivation), *_limits(derivation), _tightness(derivation)]
+        steps += [
+            *derivation.steps,
+            *_special(derivation),
+            *_limits(family, derivation),
+            _tightness(derivation),
+        ]
+        steps += _comparison(family, adversary)
     steps += _conversions(family, adversary)
     title = f"{family.spec.name} against {_NORM[adversary]}"
     return {"text": _text, "markdown": _markdown, "latex": _latex}[form](title, steps)
 
 
 def hypotheses(family: Family) -> list[Step]:
-    """What was assumed of the density and how each was shown."""
+    """What was asked of the density and how each was shown."""
     spec, profile = family.spec, family.profile
-    names = {"flat": "0 inside the support", "constant": "constant", "rising": "rising", "falling": "falling"}
-    score = names.get(profile.shape, "decided by the parameters: the signs of coefficient·exponent")
     conditions = [f"{c} > 0" + ("" if g is None else f" where {g} ≠ 0") for c, g in family.conditions]
     domain = "; ".join([q.domain for q in spec.parameters if q.domain] + conditions) or "no conditions"
+    finite = "".join(f" Finite where {c} > 0." for c in family.finite)
+    if any(c.is_nonpositive for c in family.finite):
+        variance = Step("Variance", "Infinite: the noise has a scale, but no sigma.")
+    elif family.variance is None:
+        variance = Step("Variance", "Of a coordinate, at scale 1: by quadrature." + finite)
+    else:
+        variance = Step("Variance", f"Of a coordinate, at scale 1.{finite}", (("sigma**2", family.variance),))
     return [
         Step(
             "Density",
             f"q(x) ∝ {spec.density} with {'r = |x_i| for each coordinate' if spec.geometry == 'product' else 'r the ' + spec.geometry + ' norm'}"
             + (f" on {spec.support}" if spec.support else "")
             + f"; {domain}.",
-            (("psi(r)", profile.psi),),
+            (("psi(r)", _shown(written_out(profile.psi))),),
         ),
-        Step(
-            "Hypotheses",
-            "Even: a function of r (by the grammar). Positive: its constant factor is. Integrable: its radial law is a law (Pearson "
-            f"identity, checked symbolically). Score psi': {score}.",
-            (("psi'(r)", profile.score),),
-        ),
-        Step("Variance", "Of a coordinate, at scale 1.", (("sigma**2", family.variance),)),
+        Step("Hypotheses", " ".join(_checks(family)), (("psi'(r)", profile.score),)),
+        variance,
         Step("Sampler", sampler_text(family) + "."),
     ]
+
+
+def _shown(psi: sp.Expr) -> sp.Expr:
+    """psi with the terms in one logarithm collected."""
+    return psi if psi.has(sp.Piecewise) else sp.collect(psi, sorted(psi.atoms(sp.log), key=str), sp.factor)
+
+
+def _checks(family: Family) -> list[str]:
+    """One sentence for each hypothesis: how it was proved, or what follows from its not being proved."""
+    profile = family.profile
+    sentences = [
+        "Even: a function of r (by the grammar). Positive: its signs are +, proved over the whole line."
+    ]
+    if isinstance(family.law, QuadratureLaw):
+        far = (
+            f"exp(-psi) tends to {profile.edge} at the end of the support"
+            if profile.bound is not None
+            else f"to {profile.end} at infinity"
+        )
+        sentences.append(f"Integrable: r·psi'(r) tends to {profile.start} at 0 and {far}.")
+    else:
+        sentences.append(f"Integrable: {family.law} (Pearson identity, proved symbolically).")
+    if profile.kinks:
+        sentences.append(f"Continuous, with kinks at r = {', '.join(map(str, profile.kinks))}.")
+    if profile.bound is not None and profile.edge is not None:
+        sentences.append(
+            "No jump at the end of the support."
+            if profile.edge.is_zero
+            else "It jumps to 0 at the end of the support."
+        )
+    sentences.append(
+        f"Unimodal: {family.unimodal}." if family.unimodal else "Unimodal: not proved, and not used."
+    )
+    if profile.shape == "unknown":
+        sentences.append(
+            "Shape of the score: not the same, or not proved, for all parameters; nothing rests on it, for the pieces on which the score is monotone are "
+            "found at the parameters in use."
+        )
+    else:
+        sentences.append(f"Score psi': {'0 inside the support' if profile.flat else profile.shape}, proved.")
+    return sentences
 
 
 def _special(derivation: Derivation) -> list[Step]:
@@ -73,13 +123,50 @@ def _special(derivation: Derivation) -> list[Step]:
     return steps
 
 
-def _limits(derivation: Derivation) -> list[Step]:
-    if isinstance(derivation.evaluation, Cone):
-        return [Step("Limits", "R(1/2) = 0; R grows with slope 1/Phi(1 - rho), so it is convex in rho.")]
-    return [Step("Limits", "R(1/2) = 0, and R is convex in rho because Phi is concave.")]
+def _limits(family: Family, derivation: Derivation) -> list[Step]:
+    """R at both ends, and its slope: limits of the formula where there is one, else what convexity and the law give."""
+    profile, formula = family.profile, derivation.formula
+    shown: list[tuple[str, sp.Expr]] = []
+    texts = [
+        "R(1/2) = 0"
+        + (", and R is convex in rho because Phi is concave." if derivation.method == "differential" else ".")
+    ]
+    if formula is not None and derivation.boundary is None and not formula.has(sp.Min, sp.Max):
+        at = in_rho(formula)
+        for name, point, side in (("slope", sp.Rational(1, 2), "+"), ("end", sp.Integer(1), "-")):
+            inner = sp.diff(at, rho) if name == "slope" else at
+            value = attempt(_simple_limit, inner, rho, point, side, seconds=1.0)
+            if value is not None and not value.has(sp.Limit, sp.Derivative, sp.Subs, sp.nan, sp.zoo, rho):
+                shown.append(("dR/drho at 1/2" if name == "slope" else "R(1)", value))
+        if formula.has(dim):
+            far = attempt(sp.limit, at, dim, sp.oo, seconds=1.0)
+            if far is not None and not far.has(sp.Limit, sp.nan):
+                shown.append(("R as d -> oo", far))
+    if profile.bound is not None:
+        texts.append("As rho → 1 the radius stays finite: shifts beyond the support leave nothing in common.")
+    elif derivation.method == "level set":
+        texts.append("As rho → 1 the radius grows without bound, for the density is positive everywhere.")
+    elif not any(left == "R(1)" for left, _ in shown) and _bounded_score(family):
+        texts.append(
+            "As rho → 1 the radius grows without bound: psi' is bounded, by c say, so that Phi(p) ≤ c·p."
+        )
+    if derivation.reduction.view.exponent == 1:
+        texts.append("It does not depend on d." if derivation.adversary == "1" else "")
+    return [Step("Limits", " ".join(t for t in texts if t), tuple(shown))]
+
+
+def _simple_limit(expression: sp.Expr, symbol: sp.Symbol, point: sp.Expr, side: str) -> sp.Expr:
+    return sp.gammasimp(sp.simplify(sp.limit(expression, symbol, point, side)))
+
+
+def _bounded_score(family: Family) -> bool:
+    """Whether psi' is proved to have finite limits at both ends, and so, being continuous up to jumps, to be bounded."""
+    ends = (end_value(family.profile.score, sp.Integer(0), "+"), end_value(family.profile.score, sp.oo, "-"))
+    return all(end is not None and bool(end.is_finite) for end in ends)
 
 
 def _tightness(derivation: Derivation) -> Step:
+    source = "Yang et al., ICML 2020"
     if derivation.tight and derivation.method == "level set":
         text = "Tight: this is the exact Neyman–Pearson radius along the worst shift."
     elif derivation.tight:
@@ -89,7 +176,20 @@ def _tightness(derivation: Derivation) -> Step:
         )
     else:
         text = "Sound for every shift; tight for infinitesimal shifts. A larger radius may be provable by level sets."
-    return Step("Tightness", text + f" Method: {derivation.method}. Source: Yang et al., ICML 2020.")
+    return Step("Tightness", text + f" Method: {derivation.method}, {derivation.form}. Source: {source}.")
+
+
+def _comparison(family: Family, adversary: str) -> list[Step]:
+    """Sound radii that the one above exceeds, in one step each."""
+    return [
+        Step(
+            "For comparison",
+            f"The {other.method} radius, sound and not larger."
+            + (" Its integral has no closed form." if other.formula is None else ""),
+            () if other.formula is None else (("R(rho)", other.formula),),
+        )
+        for other in family.weaker.get(adversary, ())
+    ]
 
 
 def _conversions(family: Family, adversary: str) -> list[Step]:

@@ -134,6 +134,83 @@ class GammaRatio(sp.Function):  # type: ignore[misc]
         return f"gamma({x})/gamma({y})"
 
 
+class BetaQuantile(sp.Function):  # type: ignore[misc]
+    """BetaQuantile(a, b, u): the u-quantile of Beta(a, b)."""
+
+    nargs = 3
+    is_nonnegative = True
+
+    def _latex(self, printer: Any) -> str:
+        a, b, u = (printer._print(x) for x in self.args)
+        return rf"\mathrm{{B}}^{{-1}}_{{{a}, {b}}}\left({u}\right)"
+
+    def _sympystr(self, printer: Any) -> str:
+        a, b, u = (printer._print(x) for x in self.args)
+        return f"Beta({a}, {b}).ppf({u})"
+
+
+class BetaLower(sp.Function):  # type: ignore[misc]
+    """BetaLower(a, b, x): the regularised incomplete beta function I_x(a, b), the cdf of Beta(a, b)."""
+
+    nargs = 3
+    is_nonnegative = True
+
+    def _latex(self, printer: Any) -> str:
+        a, b, x = (printer._print(y) for y in self.args)
+        return rf"I_{{{x}}}\left({a}, {b}\right)"
+
+    def _sympystr(self, printer: Any) -> str:
+        a, b, x = (printer._print(y) for y in self.args)
+        return f"I({x}; {a}, {b})"
+
+
+class Mixture(sp.Function):  # type: ignore[misc]
+    """Mixture(x, y, …) = -log(exp(-x) + exp(-y) + …): psi of a sum of positive densities, kept whole so that nothing overflows."""
+
+    is_real = True
+
+    @property
+    def written_out(self) -> sp.Expr:
+        return -sp.log(sum((sp.exp(-x) for x in self.args), sp.Integer(0)))
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        return Share(sp.Integer(argindex - 1), *self.args)
+
+
+class Share(sp.Function):  # type: ignore[misc]
+    """Share(i, x, y, …): the weight exp(-x_i)/(exp(-x) + exp(-y) + …) of a mixture's i-th part."""
+
+    is_positive = True
+
+    @property
+    def written_out(self) -> sp.Expr:
+        index, *parts = self.args
+        return sp.exp(-parts[int(index)]) / sum((sp.exp(-x) for x in parts), sp.Integer(0))
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        index, *parts = self.args
+        if argindex == 1:
+            raise ValueError("internal check failed: the index of a share is no variable")
+        other = Share(sp.Integer(argindex - 2), *parts)
+        return self * (other - (1 if int(index) == argindex - 2 else 0))
+
+
+def written_out(expression: sp.Expr) -> sp.Expr:
+    """The expression with mixtures and shares as exponentials, for symbolic work and for people."""
+    return expression.replace(lambda e: isinstance(e, Mixture | Share), lambda e: e.written_out)
+
+
 def in_rho(expression: sp.Expr) -> sp.Expr:
     """The expression with gap and fail written out in rho, for people."""
-    return expression.subs({gap: rho - sp.Rational(1, 2), fail: 1 - rho})
+    if not expression.has(gap, fail):
+        return expression
+    written = expression.subs({gap: rho - sp.Rational(1, 2), fail: 1 - rho})
+    return written.replace(sp.log, lambda inside: sp.log(_fraction(inside)))
+
+
+def _fraction(inside: sp.Expr) -> sp.Expr:
+    """Over one denominator, with as few minus signs as may be."""
+    top, bottom = sp.fraction(sp.factor(inside))
+    if top.could_extract_minus_sign():
+        top, bottom = -top, -bottom
+    return top / bottom

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from derive.formula import dim, r
+from derive.formula import dim
 from derive.profile import Profile
 from derive.spec import Spec
 
@@ -48,7 +48,7 @@ def views(spec: Spec, profile: Profile) -> list[View]:
         twins = {"product": "linf", "linf": "product"}
         if spec.geometry in twins:
             add(twins[spec.geometry], "a constant on a cube is both iid and a function of the linf norm")
-    elif len(profile.terms) == 1:
+    elif profile.terms is not None and len(profile.terms) == 1 and profile.bound is None:
         exponent = sp.expand(profile.terms[0][1] + 1)  # psi = c·r**exponent
         norm = {sp.Integer(1): "l1", sp.Integer(2): "l2"}.get(exponent)
         if norm and spec.geometry == "product":
@@ -66,11 +66,12 @@ def views(spec: Spec, profile: Profile) -> list[View]:
 
 @dataclass(frozen=True)
 class Reduction:
-    """The directional score as psi'(r)·A. `weight` = P(A = 1) = P(A = -1), the rest at 0; None: A = 2 Bin(d, 1/2) - d."""
+    """The directional score as psi'(r)·A: A is a "sign" with P(A = 1) = P(A = -1) = `weight`, a "binomial" 2 Bin(d, 1/2) - d, or a "cosine"."""
 
     view: View
     adversary: str
-    weight: sp.Expr | None
+    kind: str
+    weight: sp.Expr
     extreme_points: str
     law_of_a: str
     transitive: str
@@ -84,32 +85,32 @@ def reductions(found: list[View], adversary: str) -> Iterator[Reduction]:
         key = (view.geometry, adversary)
         if key == ("product", "1"):
             yield Reduction(
-                view, adversary, half, "±e_i", "A = sign(x_1) = ±1, probability 1/2 each",
+                view, adversary, "sign", half, "±e_i", "A = sign(x_1) = ±1, probability 1/2 each",
                 "permutations and sign changes of the coordinates keep an iid even density and map any ±e_i to any other",
             )  # fmt: skip
         elif key == ("product", "2") and "l2" in geometries:
             yield Reduction(
-                view, adversary, half, "all of the unit sphere", "for v = e_1: A = sign(x_1) = ±1, probability 1/2 each",
+                view, adversary, "sign", half, "all of the unit sphere", "for v = e_1: A = sign(x_1) = ±1, probability 1/2 each",
                 "the density is a function of the l2 norm too, so rotations map any v to e_1",
             )  # fmt: skip
         elif key in (("l1", "1"), ("linf", "inf")):
             points = "±e_i" if adversary == "1" else "{-1, 1}^d"
             yield Reduction(
-                view, adversary, half, points, "A = ±1, probability 1/2 each: the gradient of the norm meets v in one signed unit",
+                view, adversary, "sign", half, points, "A = ±1, probability 1/2 each: the gradient of the norm meets v in one signed unit",
                 "permutations and sign changes keep the density and map any extreme point to any other",
             )  # fmt: skip
         elif key == ("linf", "1"):
             yield Reduction(
-                view, adversary, 1 / (2 * dim), "±e_i", "A = ±1 with probability 1/(2d) each (the largest coordinate is x_1), else 0",
+                view, adversary, "sign", 1 / (2 * dim), "±e_i", "A = ±1 with probability 1/(2d) each (the largest coordinate is x_1), else 0",
                 "permutations and sign changes keep the density and map any ±e_i to any other",
             )  # fmt: skip
         elif key == ("l1", "inf"):
             yield Reduction(
-                view, adversary, None, "{-1, 1}^d", "A = Σ ±1 over d independent signs: 2 Bin(d, 1/2) - d",
+                view, adversary, "binomial", half, "{-1, 1}^d", "A = Σ ±1 over d independent signs: 2 Bin(d, 1/2) - d",
                 "permutations and sign changes keep the density and map any vertex to any other",
             )  # fmt: skip
-
-
-def polynomial_growth(profile: Profile) -> sp.Expr:
-    """r·psi'(r), of which the radial law is read."""
-    return sp.expand(sp.powsimp(sp.expand(r * profile.score)))
+        elif key == ("l2", "2") and "product" not in geometries:
+            yield Reduction(
+                view, adversary, "cosine", half, "all of the unit sphere",
+                "A = cosine of the angle between X and v, (1 - A)/2 ~ Beta((d-1)/2, (d-1)/2)", "rotations keep the density and map any v to any other",
+            )  # fmt: skip

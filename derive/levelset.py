@@ -9,10 +9,22 @@ from __future__ import annotations
 
 import sympy as sp
 
-from derive.derivation import Closed, Derivation, Step
-from derive.formula import Expm1, Log1p, dim, gap
+from derive.derivation import HALF, Closed, Derivation, LevelSet, Step, Tabulated
+from derive.formula import BetaLower, BetaQuantile, Expm1, Log1p, dim, fail, gap, r
 from derive.geometry import Reduction, View
 from derive.profile import Profile
+
+
+def level_set(profile: Profile, found: list[View], adversary: str, unimodal: str) -> Derivation | None:
+    """The exact radius where one is known to the engine; `unimodal` says how psi' ≥ 0 was proved, "" where it was not."""
+    geometries = {view.geometry: view for view in found}
+    if adversary == "inf":
+        return flat_product(profile, found, adversary)
+    if adversary != "2" or "l2" not in geometries or "product" in geometries:
+        return None
+    return (
+        flat_ball(profile, geometries["l2"]) if profile.flat else radial(profile, geometries["l2"], unimodal)
+    )
 
 
 def flat_product(profile: Profile, found: list[View], adversary: str) -> Derivation | None:
@@ -44,9 +56,96 @@ def flat_product(profile: Profile, found: list[View], adversary: str) -> Derivat
     reduction = Reduction(
         product[0],
         adversary,
-        None,
+        "overlap",
+        HALF,
         "{-1, 1}^d",
         "not used: the overlap is exact",
         "the overlap decreases in every |v_i|",
     )
-    return Derivation(adversary, "level set", True, Closed(radius), reduction, steps)
+    return Derivation(
+        adversary, "level set", True, Closed(radius), reduction, steps, form="closed form", formula=radius
+    )
+
+
+def _rotations(view: View) -> Reduction:
+    return Reduction(
+        view,
+        "2",
+        "cosine",
+        HALF,
+        "all of the unit sphere",
+        "not used: the level sets are exact",
+        "rotations map any v to any other",
+    )
+
+
+def flat_ball(profile: Profile, view: View) -> Derivation | None:
+    """The exact l2 radius of the uniform ball."""
+    bound = profile.bound
+    if bound is None:
+        return None
+    a = (dim + 1) / sp.Integer(2)
+    shown = bound * (2 - 4 * BetaQuantile(a, a, HALF / 2 + fail / 2))
+    radius = 2 * bound * sp.sqrt(BetaQuantile(HALF, a, gap))
+    steps = (
+        Step(
+            "Reduction",
+            "The privacy loss is 0 on the overlap of the ball and its copy, and infinite outside; rotations make all shifts of one length alike.",
+        ),
+        Step(
+            "Growth",
+            "The overlap of two balls at distance e is two caps {x_1 ≥ e/2}, and for x uniform in the ball of radius b, "
+            "(1 - x_1/b)/2 ~ Beta((d+1)/2, (d+1)/2).",
+            (("delta(e)", 1 - 2 * sp.Function("P")(sp.Symbol("x_1 >= e/2"))),),
+        ),
+        Step(
+            "Level set",
+            "By Neyman–Pearson G(p, v) = p + delta; the class is kept while delta < rho - 1/2.",
+            (("delta(R)", gap),),
+        ),
+        Step(
+            "Radius",
+            "Solved for e; since (x_1/b)**2 ~ Beta(1/2, (d+1)/2), also in a form that keeps its digits near rho = 1/2.",
+            (("R(rho)", shown), ("R(rho)", radius)),
+        ),
+    )
+    return Derivation(
+        "2", "level set", True, Tabulated(radius), _rotations(view), steps, form="quantile", formula=radius
+    )
+
+
+def radial(profile: Profile, view: View, unimodal: str) -> Derivation | None:
+    """The exact l2 radius of a unimodal l2-radial density, a pair of one-dimensional integrals to be solved for the shift."""
+    if not unimodal:
+        return None
+    s, t, e = sp.Symbol("s", positive=True), sp.Symbol("t", real=True), sp.Symbol("e", positive=True)
+    cap, mean = sp.Function("W"), sp.Function("E")
+    psi, share = sp.Function("psi"), sp.Function("P")
+    steps = (
+        Step(
+            "Reduction",
+            f"The superlevel sets of q are balls (psi' ≥ 0: {unimodal}), and rotations make all shifts of one length alike, so one v is enough "
+            "for every threshold, and the growth increases with the length of v.",
+            (("psi'(r)", profile.score),),
+        ),
+        Step(
+            "Level pairs",
+            "Given ‖x‖ = r, the likelihood ratio q(x - v)/q(x) is at least e**t where ‖x - v‖ ≤ s(r, t). W(r, s, e) is the part of the sphere of radius r "
+            "that lies outside the ball of radius s about v, ‖v‖ = e: an incomplete beta function.",
+            (
+                ("psi(s)", psi(r) - t),
+                ("W(r, s, e)", BetaLower((dim - 1) / 2, (dim - 1) / 2, ((r + e) ** 2 - s**2) / (4 * e * r))),
+                ("P(t, e)", mean(cap(r, s, e))),
+            ),
+        ),
+        Step(
+            "Level set",
+            "By Neyman–Pearson the threshold t makes the shifted mass 1/2, and then the other side is 1 - rho.",
+            (("1/2", share(t, e)), ("1 - rho", 1 - share(-t, e))),
+        ),
+        Step(
+            "Radius",
+            "R(rho(e)) = e: solved by quadrature in log r and tabulated in the normal quantile of rho, a little below the exact value.",
+        ),
+    )
+    return Derivation("2", "level set", True, LevelSet(), _rotations(view), steps, form="table")

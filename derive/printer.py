@@ -6,9 +6,25 @@ import sympy as sp
 from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.pycode import PythonCodePrinter
 
-from derive.formula import fail, gap, rho, z
+from derive.formula import fail, gap, r, rho, z
 
-ARRAYS = frozenset({gap, fail, rho, z})
+ARRAYS = frozenset({gap, fail, rho, z, r})
+_ELEMENTARY = {
+    "tanh",
+    "cosh",
+    "sinh",
+    "sin",
+    "cos",
+    "tan",
+    "atan",
+    "erf",
+    "erfc",
+    "asinh",
+    "acosh",
+    "atanh",
+    "acos",
+    "asin",
+}
 
 
 class CodePrinter(PythonCodePrinter):  # type: ignore[misc]
@@ -37,8 +53,10 @@ class CodePrinter(PythonCodePrinter):  # type: ignore[misc]
             return f"1.0 / {base}"
         if exponent.is_Integer:
             return f"{base} ** {int(exponent)}"
-        if exponent == sp.Rational(1, 2) and not power.base.free_symbols & ARRAYS:
-            return f"math.sqrt({self._print(power.base)})"
+        if exponent == sp.Rational(1, 2):
+            return f"{self._library((power.base,))}.sqrt({self._print(power.base)})"
+        if isinstance(power.base, sp.exp) and exponent == -1:
+            return str(self._print(sp.exp(-power.base.args[0], evaluate=False)))
         return f"{base} ** {self.parenthesize(exponent, PRECEDENCE['Pow'] + 1)}"
 
     def parenthesize(self, item: sp.Expr, level: int, strict: bool = False) -> str:
@@ -61,6 +79,42 @@ class CodePrinter(PythonCodePrinter):  # type: ignore[misc]
 
     def _print_Expm1(self, e: sp.Expr) -> str:
         return f"{self._library(e.args)}.expm1({self._print(e.args[0])})"
+
+    def _print_Function(self, e: sp.Expr) -> str:
+        name = type(e).__name__
+        if name not in _ELEMENTARY:
+            raise NotImplementedError(f"no code for {name}")
+        return f"{self._library(e.args)}.{name}({', '.join(self._print(a) for a in e.args)})"
+
+    def _named(self, e: sp.Expr) -> str:
+        return str(self._print_Function(e))
+
+    _print_tanh = _print_cosh = _print_sinh = _print_sin = _print_cos = _print_tan = _print_atan = (
+        _print_erf
+    ) = _print_erfc = _named
+
+    def _print_gamma(self, e: sp.Expr) -> str:
+        return f"{self._library(e.args)}.gamma({self._print(e.args[0])})"
+
+    def _print_Piecewise(self, e: sp.Expr) -> str:
+        *first, (last, _) = e.args
+        text = str(self._print(last))
+        for value, condition in reversed(first):
+            text = f"xp.where({self._print(condition)}, {self._print(value)}, {text})"
+        return text
+
+    def _print_Relational(self, e: sp.Expr) -> str:
+        return f"({self._print(e.lhs)} {e.rel_op} {self._print(e.rhs)})"
+
+    def _print_Share(self, e: sp.Expr) -> str:
+        index, *parts = e.args
+        return f"special.share(xp, {int(index)}, ({', '.join(self._print(x) for x in parts)},))"
+
+    def _print_BetaQuantile(self, e: sp.Expr) -> str:
+        return f"special.beta_quantile({', '.join(self._print(a) for a in e.args)})"
+
+    def _print_GammaQuantile(self, e: sp.Expr) -> str:
+        return f"special.gamma_quantile({', '.join(self._print(a) for a in e.args)})"
 
     def _print_NormalQuantile(self, e: sp.Expr) -> str:
         return f"xp.ndtri({self._print(e.args[0])})"

@@ -1,66 +1,173 @@
-"""The radial profile of a density: psi = -log(density), its derivative (the score) and the hypotheses both must meet."""
+"""The radial profile of a density: psi = -log(density), its derivative (the score) and what happens at the two ends."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
+from functools import cached_property
 
 import sympy as sp
 
-from derive.formula import r
+from derive.formula import Mixture, r, written_out
+from derive.ordering import end_value, score_steps, sign_of, sign_pattern
 from derive.spec import Spec, SpecError
+from derive.symbolic import attempt
+
+SECONDS = 4.0
+"""Time for one symbolic simplification; past it the expression is used as it stands."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """psi(r) on 0 < r (≤ bound), with psi'(r) = Σ coefficient · r**exponent.
+    """psi(r) on 0 < r (< bound), analytic between the kinks.
 
-    `terms` have distinct exponents free of r, in the order of the exponents' text; empty for a flat density.
+    `terms` are (coefficient, exponent) with psi'(r) = Σ coefficient·r**exponent where psi' is a finite sum of powers, in the
+    order of the exponents' text and empty for a flat density; None for any other density.
     """
 
     psi: sp.Expr
-    terms: tuple[tuple[sp.Expr, sp.Expr], ...]
+    score: sp.Expr
+    terms: tuple[tuple[sp.Expr, sp.Expr], ...] | None
     bound: sp.Expr | None
+    kinks: tuple[sp.Expr, ...] = ()
 
     def __post_init__(self) -> None:
-        rest = sp.simplify(sp.diff(self.psi, r) - sum((c * r**q for c, q in self.terms), sp.Integer(0)))
-        if rest != 0:
-            raise SpecError(f"internal check failed: psi' differs from its terms by {rest}")
+        if self.terms is not None:
+            rest = sp.simplify(sp.diff(self.psi, r) - sum((c * r**q for c, q in self.terms), sp.Integer(0)))
+            if rest != 0:
+                raise SpecError(f"internal check failed: psi' differs from its terms by {rest}")
 
     @property
-    def score(self) -> sp.Expr:
-        return sum((c * r**q for c, q in self.terms), sp.Integer(0))
+    def powers(self) -> tuple[tuple[sp.Expr, sp.Expr], ...]:
+        """The terms, none where psi' is no sum of powers."""
+        return self.terms or ()
 
     @property
     def flat(self) -> bool:
-        return not self.terms
+        return self.terms == ()
+
+    @cached_property
+    def slope(self) -> sp.Expr:
+        """psi''."""
+        if self.terms is not None:
+            return sp.expand(sum((c * q * r ** (q - 1) for c, q in self.terms), sp.Integer(0)))
+        whole = sp.diff(self.score, r)
+        return attempt(_factored, whole, seconds=SECONDS) or whole
+
+    @cached_property
+    def steepness(self) -> sp.Expr:
+        """r·psi'(r)."""
+        if self.terms is not None:
+            return sp.expand(sum((c * r ** (q + 1) for c, q in self.terms), sp.Integer(0)))
+        whole = r * self.score
+        return attempt(sp.simplify, whole, seconds=SECONDS) or whole
+
+    @property
+    def _numeric(self) -> bool:
+        return not self.psi.free_symbols - {r} and not (self.bound is not None and self.bound.free_symbols)
+
+    @cached_property
+    def score_pattern(self) -> str | None:
+        """Signs of psi' from 0 to the end ("+", "-", "+-", …; "0" where it vanishes), proved for all parameters; None when they are not."""
+        if self.flat:
+            return "0"
+        if self._numeric:
+            return sign_of(self.score, self.bound, self.kinks, {})
+        return sign_pattern(self.score, self.bound, self.kinks)
+
+    @cached_property
+    def slope_pattern(self) -> str | None:
+        """Signs of the increments of psi', likewise: of psi'' and of the jumps at the kinks."""
+        if self.flat:
+            return "0"
+        steps = score_steps(self.score, self.kinks)
+        if steps is None:
+            return None
+        found = sign_pattern(self.slope, self.bound, self.kinks)
+        if found is None and self._numeric:
+            found = sign_of(self.slope, self.bound, self.kinks, {})
+        if found is None or not steps.strip("0"):
+            return found
+        return found + steps if set((found + steps).replace("0", "")) in ({"+"}, {"-"}) else None
 
     @property
     def shape(self) -> str:
-        """Proved shape of the score on r > 0: "flat", "constant", "rising", "falling" or "unknown"."""
+        """Proved shape of the score: "flat", "constant", "rising", "falling", "rising, then falling", … or "unknown"."""
         if self.flat:
             return "flat"
-        slopes = [sp.expand(c * q) for c, q in self.terms]
-        if all(s == 0 for s in slopes):
-            return "constant"
-        if all(s.is_nonnegative for s in slopes):
-            return "rising"
-        if all(s.is_nonpositive for s in slopes):
-            return "falling"
-        return "unknown"
+        if self.slope_pattern is None:
+            return "unknown"
+        signs = (sign for sign, _ in itertools.groupby(self.slope_pattern.replace("0", "")))
+        return ", then ".join({"+": "rising", "-": "falling"}[sign] for sign in signs) or "constant"
+
+    @property
+    def unimodal(self) -> bool:
+        """Whether psi' ≥ 0 is proved symbolically: the density falls in r."""
+        return self.flat or (self.score_pattern or "-").strip("+0") == ""
+
+    @cached_property
+    def start(self) -> sp.Expr | None:
+        """The limit of r·psi'(r) at 0, j where the density behaves like r**-j; None when unknown."""
+        return end_value(self.steepness, sp.Integer(0), "+")
+
+    @cached_property
+    def end(self) -> sp.Expr | None:
+        """The limit of r·psi'(r) at infinity, the exponent of the tail (oo for lighter tails); None when unknown or with a bound."""
+        return None if self.bound is not None else end_value(self.steepness, sp.oo, "-")
+
+    @cached_property
+    def height(self) -> sp.Expr | None:
+        """The limit of exp(-psi) at 0: finite, 0 or oo; None when unknown."""
+        return end_value(sp.exp(-written_out(self.psi)), sp.Integer(0), "+")
+
+    @cached_property
+    def edge(self) -> sp.Expr | None:
+        """The limit of exp(-psi) at the bound, positive where the density jumps to 0; None when unknown or without a bound."""
+        if self.bound is None:
+            return sp.Integer(0)
+        return end_value(sp.exp(-written_out(self.psi)), self.bound, "-")
 
 
 def profile_of(spec: Spec) -> Profile:
-    """The profile of a spec; SpecError when it is negative, imaginary or has no score the engine can order."""
-    density = sp.powsimp(spec.expression)
+    """The profile of a spec; SpecError when the density is not a positive function of r."""
+    density = spec.expression
+    kinks: tuple[sp.Expr, ...] = ()
+    if density.has(sp.Min, sp.Max, sp.Abs):
+        kinks = _kinks(spec, density)
+        density = density.replace(lambda e: isinstance(e, sp.Min | sp.Max | sp.Abs), _as_pieces)
+    density = sp.powsimp(density)
     constant, body = density.as_independent(r, as_Add=False)
-    positive = constant.subs({q.symbol: q.default for q in spec.parameters}).is_positive
-    if not positive:
-        raise SpecError(f"the density must be positive, but {spec.density!r} has the factor {constant}")
-    psi = -sp.expand(sp.expand_log(sp.log(body), force=True))
-    if not psi.is_real:
-        raise SpecError(
-            f"the density must be a positive function of r, but the sign of {spec.density!r} could not be proved"
-        )
+    _require_positive(spec, constant, body, kinks)
+    psi = sp.expand(negative_log(body)) if not body.has(sp.Piecewise) else negative_log(body)
+    terms = None if kinks or psi.has(Mixture) else _power_terms(psi)
+    if terms is not None:
+        score = sum((c * r**q for c, q in terms), sp.Integer(0))
+    else:
+        raw = sp.diff(psi, r)
+        score = attempt(_simplest, written_out(raw), seconds=SECONDS) or raw
+    return Profile(psi, score, terms, spec.bound, kinks)
+
+
+def negative_log(density: sp.Expr) -> sp.Expr:
+    """-log(density) by the density's own structure: products, powers, exponentials, sums of positive parts."""
+    if density.is_Mul:
+        return sum((negative_log(factor) for factor in density.args), sp.Integer(0))
+    if isinstance(density, sp.exp):
+        return -density.args[0]
+    if isinstance(density, sp.cosh):
+        x = density.args[0]
+        return Mixture(-x, x) + sp.log(2)
+    if density.is_Pow and not density.base.is_number:
+        return density.exp * negative_log(density.base)
+    if density.is_Add and density.has(sp.exp, sp.cosh, sp.sinh):
+        parts = sp.expand(density.rewrite(sp.exp)).args if density.has(sp.cosh, sp.sinh) else density.args
+        if all(part.is_positive for part in parts):
+            return Mixture(*(negative_log(part) for part in parts))
+    return -sp.expand_log(sp.log(density), force=True)
+
+
+def _power_terms(psi: sp.Expr) -> tuple[tuple[sp.Expr, sp.Expr], ...] | None:
+    """psi' as a sum of powers of r, or None when it is none."""
     derivative = sp.expand(sp.powsimp(sp.expand(sp.diff(psi, r))))
     terms: dict[sp.Expr, sp.Expr] = {}
     for term in sp.Add.make_args(derivative):
@@ -69,11 +176,64 @@ def profile_of(spec: Spec) -> Profile:
         coefficient, power = sp.powsimp(term).as_independent(r, as_Add=False)
         base, exponent = power.as_base_exp()
         if power != 1 and (base != r or exponent.has(r)):
-            raise SpecError(
-                f"the score psi' of {spec.density!r} is {derivative}, not a sum of powers of r, which is what the engine can "
-                "order and integrate today; write the density as r**(-j)*exp(-c*r**k) or as a constant on a support"
-            )
+            return None
         exponent = sp.expand(exponent) if power != 1 else sp.Integer(0)
         terms[exponent] = sp.expand(terms.get(exponent, sp.Integer(0)) + coefficient)
-    ordered = sorted(((c, q) for q, c in terms.items() if c != 0), key=lambda item: str(item[1]))
-    return Profile(psi, tuple(ordered), spec.bound)
+    return tuple(sorted(((c, q) for q, c in terms.items() if c != 0), key=lambda item: str(item[1])))
+
+
+def _simplest(score: sp.Expr) -> sp.Expr:
+    forms = [score, sp.factor(score), sp.simplify(score)]
+    return min(forms, key=lambda e: (e.count_ops(), str(e)))
+
+
+def _factored(slope: sp.Expr) -> sp.Expr:
+    return sp.factor(sp.simplify(slope))
+
+
+def _as_pieces(node: sp.Expr) -> sp.Expr:
+    """min, max and abs as piecewise expressions, whose derivatives are plain."""
+    if isinstance(node, sp.Abs):
+        return sp.Piecewise((node.args[0], node.args[0] >= 0), (-node.args[0], True))
+    first, *others = node.args
+    for other in others:
+        keeps = first <= other if isinstance(node, sp.Min) else first >= other
+        first = sp.Piecewise((first, keeps), (other, True))
+    return first
+
+
+def _kinks(spec: Spec, density: sp.Expr) -> tuple[sp.Expr, ...]:
+    """Radii at which a min, max or abs switches; SpecError when they cannot be written down."""
+    found: list[sp.Expr] = []
+    for node in sorted(density.atoms(sp.Min, sp.Max, sp.Abs), key=str):
+        pairs = [node.args] if isinstance(node, sp.Abs) else itertools.combinations(node.args, 2)
+        for pair in pairs:
+            difference = pair[0] if len(pair) == 1 else pair[0] - pair[1]
+            if not difference.has(r):
+                continue
+            roots = None
+            if not difference.has(sp.Min, sp.Max, sp.Abs):
+                roots = attempt(sp.solve, difference, r, seconds=SECONDS)
+            if roots is None or any(root.has(sp.I, sp.RootOf) for root in roots):
+                raise SpecError(
+                    f"could not find where {node} switches in {spec.density!r}; write min, max and abs of expressions such as r - 1 "
+                    "that can be solved for r"
+                )
+            found += [root for root in roots if root not in found and root.is_positive is not False]
+    return tuple(sorted(found, key=str))
+
+
+def _require_positive(spec: Spec, constant: sp.Expr, body: sp.Expr, kinks: tuple[sp.Expr, ...]) -> None:
+    defaults = {q.symbol: q.default for q in spec.parameters}
+    if not constant.subs(defaults).is_positive:
+        raise SpecError(f"the density must be positive, but {spec.density!r} has the factor {constant}")
+    pattern = sign_of(body, spec.bound, kinks, defaults)
+    if pattern == "+":
+        return
+    where = f"on {spec.support}" if spec.support else "for every r > 0"
+    hint = "; a --support 'r<=NUMBER' may leave the places out where it is not" if not spec.support else ""
+    if pattern is None:
+        raise SpecError(f"could not prove that {spec.density!r} is positive {where}{hint}")
+    raise SpecError(
+        f"the density must be positive {where}, but the signs of {spec.density!r} are {pattern}{hint}"
+    )

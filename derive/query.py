@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from derive.bounds import checked_values, enclose
+from derive.bounds import Enclosure, checked_values, decimal_end, enclose
 from derive.engine import derive_family
 from derive.expression import ExpressionError, parse_expression
 from derive.spec import Spec, SpecError
 from generated.registry import load
+
+STATED = 1 + sp.Rational(1, 10**9)
+"""Stated error of radii by quadrature, relative."""
 
 
 def number(name: str, text: str) -> sp.Rational:
@@ -42,7 +45,8 @@ def query(
     scale: str | None,
     sigma: str | None,
 ) -> dict[str, Any]:
-    """radius (the generated function at the largest double ≤ rho; "inf" where it is infinite), lower, upper, np_upper, method, tight.
+    """radius (the generated function at the largest double ≤ rho; "inf" where it is infinite), lower, upper, np_upper, method, tight,
+    assurance.
 
     `np_upper` is the Neyman–Pearson upper bound where it is known: the enclosure's upper end where the method is tight.
     SpecError for anything outside its domain.
@@ -74,13 +78,27 @@ def query(
         raise SpecError(
             f"the {'scale' if sigma is None else 'sigma'} must be greater than 0, not {scale or sigma}"
         )
-    ball = enclose(family, adversary, dim=dim, rho=at, parameters=parameters, scale=unit)
     below = np.array([float_below(at)])
     value = float(module.radius(below, adversary=adversary, dim=dim, scale=float_below(unit), **floats)[0])
-    tight = adversary in family.native and family.native[adversary].tight
+    assurance = "enclosed by ball arithmetic"
+    try:
+        ball = enclose(family, adversary, dim=dim, rho=at, parameters=parameters, scale=unit)
+    except (ArithmeticError, NotImplementedError):
+        ball, assurance = (
+            _stated(value, family.method(adversary)),
+            "quadrature with a stated relative error of 1e-9",
+        )
+    members = derive_family(spec.member({q.name: parameters.get(q.name, q.default) for q in spec.parameters}))
+    tight = adversary in members.native and members.native[adversary].tight
     return {
         "name": spec.name, "adversary": adversary, "dim": dim, "rho": rho, "scale": float(unit),
         "parameters": {q.name: float(parameters.get(q.name, q.default)) for q in spec.parameters},
         "radius": value if math.isfinite(value) else "inf", "lower": ball.lower, "upper": ball.upper, "np_upper": ball.upper if tight else None,
-        "method": ball.route, "tight": tight,
+        "method": ball.route, "tight": tight, "assurance": assurance,
     }  # fmt: skip
+
+
+def _stated(value: float, route: str) -> Enclosure:
+    """The bracket of a radius known by quadrature alone: from the float, which lies below it, to its stated error above."""
+    low = sp.Rational(value)
+    return Enclosure(decimal_end(low, up=False), decimal_end(low * STATED, up=True), route)

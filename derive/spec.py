@@ -8,7 +8,7 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -25,6 +25,7 @@ else:
 GEOMETRIES = ("product", "l1", "l2", "linf")
 SPECS = Path(__file__).parent / "specs"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
+_TAKEN = frozenset("registry special tables coverage readme images records".split())
 _RESERVED = frozenset(
     "r d pi rho s gap fail dim scale sigma adversary shape generator dtype sizes norm t z xp above value law score name x "
     "parameters routes math np torch special check method radius growth sample".split()
@@ -100,10 +101,12 @@ class Spec:
     fixed: Mapping[str, sp.Rational] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name) or self.name in ("registry", "special"):
+        if not _NAME.fullmatch(self.name):
             raise SpecError(
                 f"a name must be a lower-case identifier of at most 41 characters, not {self.name[:60]!r}"
             )
+        if keyword.iskeyword(self.name) or self.name in _TAKEN:
+            raise SpecError(f"{self.name!r} is a word of Python or of this package; choose another name")
         if self.geometry not in GEOMETRIES:
             raise SpecError(f"the geometry must be one of {', '.join(GEOMETRIES)}, not {self.geometry!r}")
         plain = self.reference.isprintable() and "\\" not in self.reference and '"""' not in self.reference
@@ -111,11 +114,12 @@ class Spec:
             raise SpecError(
                 "the reference must be one printable line of at most 300 characters without a backslash"
             )
-        free = sp.sympify(self.expression).free_symbols - {formula.r, formula.dim}
+        free = sp.sympify(self.expression).free_symbols | (
+            self.bound.free_symbols if self.bound is not None else set()
+        )
         unused = [q.name for q in self.parameters if q.symbol not in free]
         if unused:
             raise SpecError(f"parameter {unused[0]!r} does not occur in the density {self.density!r}")
-        self.bound  # noqa: B018  (validates)
 
     @cached_property
     def names(self) -> dict[str, sp.Expr]:
@@ -138,12 +142,16 @@ class Spec:
         if not found or left.strip() != "r":
             raise SpecError(f'the support must read "r<=NUMBER", not {self.support!r}')
         try:
-            value = parse_expression(right, {"pi": sp.pi})
+            value = parse_expression(right, {n: v for n, v in self.names.items() if n not in ("r", "d")})
         except ExpressionError as error:
             raise SpecError(f"support: {error}") from None
         if not value.is_positive:
             raise SpecError(f"the support must reach beyond 0, not {self.support!r}")
         return value
+
+    def member(self, values: Mapping[str, sp.Rational]) -> Spec:
+        """The density with every parameter fixed at a value."""
+        return replace(self, parameters=(), fixed={**self.fixed, **values})
 
     @property
     def symbols(self) -> tuple[sp.Symbol, ...]:

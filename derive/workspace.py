@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import difflib
+import multiprocessing
 import os
 import signal
 import tempfile
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
+from derive.coverage import coverage_page, read_times, summary_of
 from derive.emit import module_text, registry_text
 from derive.engine import derive_family
-from derive.evidence import evidence
+from derive.evidence import evidence, load_draft
 from derive.explain import index_page, page
+from derive.pictures import overview_picture, radius_picture
 from derive.spec import Spec, SpecError, known_specs
+from derive.summary import NORMS, image, parse_summary, read_summary
+from generated.registry import FAMILIES, load
 
 HAND_WRITTEN = frozenset({"__init__.py"})
 
@@ -30,24 +38,47 @@ class Workspace:
     def specs(self) -> Path:
         return self.root / "derive" / "specs"
 
-    def shared_files(self, known: Mapping[str, Spec]) -> dict[Path, str]:
-        """Files that depend on the set of densities."""
+    @property
+    def pages(self) -> Path:
+        return self.root / "docs" / "derivation"
+
+    def shared_files(self, known: Mapping[str, Spec], fresh: Mapping[Path, str]) -> dict[Path, str]:
+        """Files that depend on the set of densities; records of densities come from `fresh` files, else from the disk."""
         ordered = sorted(known)
         files = {self.root / "generated" / "registry.py": registry_text(ordered)}
         if (self.root / "docs").is_dir():
-            files[self.root / "docs" / "derivation" / "README.md"] = index_page([known[n] for n in ordered])
+            records = [self.pages / "records" / f"{name}.toml" for name in ordered]
+            summaries = [
+                parse_summary(fresh[path], path.name) if path in fresh else read_summary(path)
+                for path in records
+            ]
+            times = read_times(self.root / "docs" / "benchmarks" / "derivation_times.toml")
+            files[self.pages / "README.md"] = index_page([known[n] for n in ordered])
+            files[self.pages / "coverage.md"] = coverage_page(summaries, times)
+            for adversary in NORMS:
+                picture = self.pages / image("overview", adversary)
+                files[picture] = overview_picture(adversary, summaries)
         return files
 
     def family_files(self, spec: Spec) -> dict[Path, str]:
         """Files that one density owns, its spec included."""
         family = derive_family(spec)
-        draft = module_text(family, ["pending"])
+        module = load_draft(spec.name, module_text(family, ["pending"]))
+        checked = evidence(family, module)
         files = {
             self.specs / f"{spec.name}.toml": spec.to_toml(),
-            self.root / "generated" / f"{spec.name}.py": module_text(family, evidence(family, draft)),
+            self.root / "generated" / f"{spec.name}.py": module_text(family, checked.lines),
         }
         if (self.root / "docs").is_dir():
-            files[self.root / "docs" / "derivation" / f"{spec.name}.md"] = page(family)
+            files[self.pages / f"{spec.name}.md"] = page(family)
+            files[self.pages / "records" / f"{spec.name}.toml"] = summary_of(
+                family, module, checked.assurance
+            ).to_toml()
+            for adversary in family.adversaries:
+                picture = self.pages / image(spec.name, adversary)
+                files[picture] = radius_picture(
+                    spec, module, adversary, load("gaussian") if "gaussian" in FAMILIES else None
+                )
         return files
 
     def expected(self, names: Iterable[str] = ()) -> dict[Path, str]:
@@ -58,20 +89,31 @@ class Workspace:
         if unknown:
             raise SpecError(f"unknown density {unknown[0][:60]!r}; known: {', '.join(known) or 'none'}")
         files: dict[Path, str] = {}
-        for name in wanted:
-            files |= self.family_files(known[name])
-        return files | self.shared_files(known)
+        for part in self._derived([known[name] for name in wanted]):
+            files |= part
+        return files | self.shared_files(known, files)
+
+    def _derived(self, specs: Sequence[Spec]) -> Iterable[dict[Path, str]]:
+        """The files of each density, on as many processes as there are cores."""
+        workers = min(len(specs), os.cpu_count() or 1, 8)
+        if workers < 2:
+            return [self.family_files(spec) for spec in specs]
+        with ProcessPoolExecutor(
+            workers, mp_context=multiprocessing.get_context("spawn"), initializer=_one_thread
+        ) as pool:
+            return list(pool.map(self.family_files, specs))
 
     def orphans(self) -> list[Path]:
         """Generated files whose density is gone."""
         known = set(known_specs(self.specs))
         modules = (self.root / "generated").glob("*.py")
-        pages = (self.root / "docs" / "derivation").glob("*.md")
+        pages = self.pages.glob("*.md")
         kept = HAND_WRITTEN | {"registry.py"}
         found = [f for f in modules if f.name not in kept and f.stem not in known]
-        return sorted(
-            found + [f for f in pages if f.name not in ("README.md", "coverage.md") and f.stem not in known]
-        )
+        found += [f for f in pages if f.name not in ("README.md", "coverage.md") and f.stem not in known]
+        found += [f for f in (self.pages / "records").glob("*.toml") if f.stem not in known]
+        pictures = (self.pages / "images").glob("*.svg")
+        return sorted(found + [f for f in pictures if f.stem.rsplit("-", 1)[0] not in known | {"overview"}])
 
     def differences(self, files: Mapping[Path, str], limit: int = 40) -> list[str]:
         """Lines that show where the files on disk differ from what they should be; empty when they agree."""
@@ -96,6 +138,11 @@ class Workspace:
                 if len(shown) > limit:
                     report.append(f"… {len(shown) - limit} more lines of difference in {name}")
         return report
+
+
+def _one_thread() -> None:
+    """A process per core needs no threads beside it."""
+    torch.set_num_threads(1)
 
 
 def write_all(files: Mapping[Path, str]) -> None:

@@ -10,6 +10,7 @@ from generated.special.arguments import (
     ROUND_DOWN,
     ROUND_UP,
     Array,
+    Functions,
     best,
     dimension,
     finish,
@@ -23,11 +24,21 @@ from generated.special.arguments import (
 from generated.special.curve import NODE_SLACK, RadiusCurve, curve_from_nodes
 from generated.special.gamma import GammaLaw, gamma_ratio
 from generated.special.greedy import NODES, GreedySet, binomial_curve, cone_curve
+from generated.special.inverse import InverseCdf, inverse_cdf
+from generated.special.level_sets import radial_curve
+from generated.special.levelset import level_set_curve
+from generated.special.monotone import RadialDensity
+from generated.special.quantiles import beta_quantile, gamma_quantile, share
+from generated.special.radial import RadialLaw
+from generated.special.tabulated import Tabulated, tabulate
 from generated.special.variates import (
+    beta_prime,
     check_event,
     l1_direction,
+    l2_direction,
     linf_direction,
     signs,
+    standard_beta,
     standard_exponential,
     standard_gamma,
     standard_normal,
@@ -35,35 +46,50 @@ from generated.special.variates import (
 )
 
 __all__ = [
+    "Array",
+    "Functions",
+    "GammaLaw",
+    "GreedySet",
+    "InverseCdf",
     "NODES",
     "NODE_SLACK",
     "NORMS",
     "NUMPY",
     "ROUND_DOWN",
     "ROUND_UP",
-    "Array",
-    "GammaLaw",
-    "GreedySet",
+    "RadialDensity",
+    "RadialLaw",
     "RadiusCurve",
+    "Tabulated",
     "best",
+    "beta_prime",
+    "beta_quantile",
     "binomial_curve",
     "check_event",
     "cone_curve",
     "curve_from_nodes",
     "dimension",
     "finish",
+    "gamma_quantile",
     "gamma_ratio",
+    "inverse_cdf",
     "l1_direction",
+    "l2_direction",
+    "level_set_curve",
     "linf_direction",
     "norm_name",
     "number",
     "positive",
     "prepare",
+    "radial_curve",
     "require",
+    "share",
     "signs",
     "small_probability",
+    "standard_beta",
     "standard_exponential",
     "standard_gamma",
     "standard_normal",
+    "tabulate",
     "uniform_pm1",
 ]

@@ -19,6 +19,8 @@ ROUND_DOWN = 1.0 - 2.0**-45
 ROUND_UP = 1.0 + 2.0**-45
 """The same for upper bounds."""
 NORMS = ("1", "2", "inf")
+Functions = SimpleNamespace
+"""The functions of an array library under common names: exp, log, where, …"""
 
 
 def _quiet(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
@@ -31,7 +33,9 @@ def _quiet(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray
 
 NUMPY = SimpleNamespace(
     log=_quiet(np.log), log1p=_quiet(np.log1p), minimum=np.minimum, expm1=np.expm1, exp=np.exp, sqrt=np.sqrt, where=np.where, maximum=np.maximum,
-    ndtri=sc.ndtri, searchsorted=np.searchsorted, asarray=lambda a, like: a,
+    ndtri=sc.ndtri, searchsorted=np.searchsorted, asarray=lambda a, like: a, tanh=np.tanh, cosh=np.cosh, sinh=np.sinh, sin=np.sin,
+    cos=np.cos, tan=np.tan, atan=np.arctan, erf=sc.erf, erfc=sc.erfc, gamma=sc.gamma, abs=np.abs, asinh=np.arcsinh, acosh=np.arccosh,
+    atanh=np.arctanh, asin=np.arcsin, acos=np.arccos,
 )  # fmt: skip
 _TORCH = SimpleNamespace(
     log=torch.log, log1p=torch.log1p, minimum=lambda a, top: torch.clamp(a, max=top), expm1=torch.expm1, exp=torch.exp, sqrt=torch.sqrt, where=torch.where,
