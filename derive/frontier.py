@@ -29,6 +29,14 @@ MOST = 4000  # panels that may be unsettled at once
 ROUNDING = 2e-13  # what the sums themselves may lose
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A number and the error that its computation states: |true - value| ≤ error, as far as floats tell."""
+
+    value: float
+    error: float
+
+
 class Frontier(Protocol):
     """What `bounds` needs: sets {ratio ≥ c} and a first table of them, c falling and mass rising."""
 
@@ -46,13 +54,20 @@ def panel_sums(function: LogMeasures, left: Array, right: Array, offset: float) 
         return np.exp(log_mu - offset) @ WEIGHTS * width, np.exp(log_nu - offset) @ WEIGHTS * width
 
 
-def refined(function: LogMeasures, edges: Array, noise: float) -> tuple[Array, float]:
-    """Edges between which both measures are integrated to RELATIVE + noise, and the logarithm taken out of them."""
+def refined(
+    function: LogMeasures, edges: Array, noise: float, negligible: float = NEGLIGIBLE
+) -> tuple[Array, float]:
+    """Edges between which both measures are integrated to RELATIVE + noise, and the logarithm taken out of them.
+
+    Errors below `negligible` times the whole are left.
+    """
     left, right = edges[:-1], edges[1:]
     log_mu, log_nu = function(left[:, None] + (right - left)[:, None] * NODES)
-    offset = float(max(np.max(log_mu), -1e300))
-    if not np.isfinite(offset) or offset == -1e300:
+    offset = float(np.max(log_mu))
+    if not np.isfinite(offset):
         offset = float(np.max(log_nu))
+    if not np.isfinite(offset):
+        offset = 0.0  # both vanish
     kept: list[Array] = [edges[:1]]
     whole = panel_sums(function, left, right, offset)
     total = np.array([np.sum(whole[0]), np.sum(whole[1])]) + 1e-300
@@ -65,7 +80,7 @@ def refined(function: LogMeasures, edges: Array, noise: float) -> tuple[Array, f
         bad = np.zeros(left.size, dtype=bool)
         for k in range(2):
             halves = first[k] + second[k]
-            limit = (RELATIVE + noise) * halves + NEGLIGIBLE * total[k]
+            limit = (RELATIVE + noise) * halves + negligible * total[k]
             if k == 1:  # the ratio's own rounding, where it is small beside its mean
                 limit += RELATIVE * (first[0] + second[0]) * total[1] / total[0]
             bad |= ~(np.abs(halves - whole[k]) <= limit)
@@ -189,6 +204,20 @@ class LineFrontier:
         mu, nu = self.masses
         return filled_table(self, c, float(np.sum(mu)), float(np.sum(nu)))
 
+    @cached_property
+    def coarse(self) -> tuple[Array, Array, Array]:
+        """A few sets, for questions about a single p."""
+        c = np.unique(self.ratios[np.isfinite(self.ratios)])[::-1]
+        c = np.concatenate([c[:1] * 1e16, c[:: max(1, c.size // 40)], c[-1:], [0.0]])
+        mu, nu = self.masses
+        p, gain = self.above(c)
+        return c, np.append(p[:-1], np.sum(mu)), np.append(gain[:-1], np.sum(nu))
+
+    def value(self, p: float) -> Measured:
+        """Phi at one p."""
+        low, high = bounds(self, np.array([p]), rounds=30, table=self.coarse)
+        return Measured(float(0.5 * (low + high)[0]), float(0.5 * (high - low)[0]) + ROUNDING)
+
 
 def filled_table(frontier: Frontier, c: Array, mass: float, gain: float) -> tuple[Array, Array, Array]:
     """Sets at falling thresholds, with more of them where chords and tangents are far apart; the last is the whole."""
@@ -237,10 +266,16 @@ def _turning_points(function: LogMeasures, edges: Array) -> Array:
     return np.concatenate(found) if found else np.empty(0)
 
 
-def bounds(frontier: Frontier, p: Array, rounds: int = 9, goal: float = 1e-13) -> tuple[Array, Array]:
+def bounds(
+    frontier: Frontier,
+    p: Array,
+    rounds: int = 9,
+    goal: float = 1e-13,
+    table: tuple[Array, Array, Array] | None = None,
+) -> tuple[Array, Array]:
     """Phi(p) from below (a chord) and from above (a tangent); Phi is flat beyond the whole mass."""
     p = np.asarray(p, dtype=float)
-    thresholds, masses, gains = frontier.table
+    thresholds, masses, gains = frontier.table if table is None else table
     low = np.clip(np.searchsorted(masses, p), 1, masses.size - 1)
     inner = [thresholds[low - 1], masses[low - 1], gains[low - 1]]  # fewer points, larger c
     outer = [thresholds[low], masses[low], gains[low]]
@@ -284,14 +319,6 @@ def _sides(inner: list[Array], outer: list[Array], p: Array) -> tuple[Array, Arr
     beyond = p >= outer[1]
     upper = np.where(beyond & (outer[0] <= 0.0), outer[2], upper)
     return chord, np.maximum(upper, chord)
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A number and the error that its computation states: |true - value| ≤ error, as far as floats tell."""
-
-    value: float
-    error: float
 
 
 def inverse_integral(

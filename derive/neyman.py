@@ -7,17 +7,27 @@ with ‖v‖ < R and G(1 - rho, v) > 1/2; along one v nothing is proved in favou
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
 from derive.check import LEVEL
-from derive.frontier import Array, LineFrontier, Measured, bounds, panel_sums, refined
+from derive.frontier import Array, LineFrontier, Measured, panel_sums, refined
 from derive.oracle import NoOracle, Oracle, RadialLaw
+from derive.shells import shell_growth
 
-Growth = Callable[[float, float], Measured]  # (p, length of v) -> G
+
+class Growth(Protocol):
+    """G(p, v) for v of a given length in one direction."""
+
+    def __call__(self, p: float, e: float) -> Measured: ...
+
+    def same(self, other: object) -> bool:
+        """Whether the other is the same function."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -25,6 +35,9 @@ class AxisGrowth:
     """G of one coordinate of product noise shifted by e: exact for v = e·e_1 in any dimension."""
 
     law: RadialLaw  # exponent 1
+
+    def same(self, other: object) -> bool:
+        return self == other
 
     @cached_property
     def _log_total(self) -> float:
@@ -61,10 +74,8 @@ class AxisGrowth:
         def both(x: Array) -> tuple[Array, Array]:
             return self._log(x), self._log(x - e)
 
-        frontier = LineFrontier.build(both, edges, self._log_total, split=2)
-        low, high = bounds(frontier, np.array([p]))
-        free = self.lost(e)
-        return Measured(free + float(0.5 * (low + high)[0]), float(0.5 * (high - low)[0]) + 1e-12)
+        found = LineFrontier.build(both, edges, self._log_total, split=2).value(p)
+        return Measured(self.lost(e) + found.value, found.error + 1e-12)
 
 
 @dataclass(frozen=True)
@@ -74,15 +85,35 @@ class FlatCubeGrowth:
     axis: AxisGrowth
     dim: int
 
+    def same(self, other: object) -> bool:
+        return self == other
+
     def __call__(self, p: float, e: float) -> Measured:
         lost = -math.expm1(self.dim * math.log1p(-min(self.axis.lost(e), 1.0 - 1e-15)))
         return Measured(min(1.0, p + lost), 1e-13)
 
 
-def radius_along(growth: Growth, fail: float, start: float, reach: float = 1e4) -> Measured | None:
-    """The first length beyond `start`·(1 - 1e-6), about, at which G(fail, ·) reaches 1/2; None where that is beyond reach·start.
+def exact_growth(oracle: Oracle, adversary: str) -> Growth:
+    """G along the extreme direction where it is a line integral; NoOracle elsewhere."""
+    if "product" in oracle.views and (adversary == "1" or (adversary == "2" and "l2" in oracle.views)):
+        return AxisGrowth(oracle.view_law("product"))
+    if adversary == "inf" and "product" in oracle.views:
+        law = oracle.view_law("product")
+        if law.mean_score <= 1e-14 * law.edge_density:
+            return FlatCubeGrowth(AxisGrowth(law), oracle.dim)
+    for view in oracle.views:
+        if view != "product":
+            try:
+                return shell_growth(oracle.view_law(view), view, adversary, oracle.dim)
+            except NoOracle:
+                continue
+    raise NoOracle(f"no exact growth for {oracle.geometry} level sets against l{adversary}")
 
-    The error is that of G, divided by its slope.
+
+def radius_along(growth: Growth, fail: float, start: float, goal: float) -> Measured:
+    """The length near or beyond `start` at which G(fail, ·) reaches 1/2, to the relative precision `goal`.
+
+    The error is that of G divided by its slope, or what is left of the bracket. inf where nothing reaches 1/2 in floats.
     """
 
     def excess(e: float) -> Measured:
@@ -91,25 +122,25 @@ def radius_along(growth: Growth, fail: float, start: float, reach: float = 1e4) 
 
     low, high = start * (1.0 - 1e-6), start * (1.0 + 1e-6)
     below, above = excess(low), excess(high)
-    if below.value > 0.0:  # the radius is refuted: find by how much
-        while below.value > 0.0:
-            high, above, low = low, below, 0.5 * low
-            below = excess(low)
-    step = 1e-3
+    while below.value > 0.0 and low > 1e-6 * start:  # the radius is refuted: by how much?
+        high, above, low = low, below, 0.7 * low
+        below = excess(low)
+    step = max(1e-3, 100.0 * goal)
     while above.value < 0.0:
         low, below = high, above
-        high, step = high * (1.0 + step), min(0.5, 3.0 * step)
+        high, step = high * (1.0 + step), min(1.0, 3.0 * step)
+        if not np.isfinite(high):
+            return Measured(np.inf, 0.0)
         above = excess(high)
-        if high > reach * start:
-            return None
-    for _ in range(60):
-        slope = (above.value - below.value) / (high - low)
+    for _ in range(40):
         error = max(below.error, above.error)
-        if high - low <= 4.0 * np.spacing(high) or slope <= 0.0 or min(-below.value, above.value) <= error:
+        rise = above.value - below.value
+        if high - low <= goal * high or rise <= 2.0 * error:
             break
-        share = np.clip(-below.value / (above.value - below.value), 0.01, 0.99)
-        for guess in (share - 0.01 * min(share, 1.0 - share), share + 0.01 * min(share, 1.0 - share)):
-            e = low + (high - low) * guess if low < high else low
+        share = float(np.clip(-below.value / rise, 0.0, 1.0))
+        step = 0.02 * min(share, 1.0 - share) + 1e-3 * goal * high / (high - low)
+        for guess in (share - step, share + step):
+            e = low + (high - low) * guess
             if not low < e < high:
                 continue
             value = excess(e)
@@ -117,12 +148,10 @@ def radius_along(growth: Growth, fail: float, start: float, reach: float = 1e4) 
                 low, below = e, value
             else:
                 high, above = e, value
-        if high - low <= 1e-11 * high:
-            break
-    slope = (above.value - below.value) / (high - low) if high > low else 0.0
-    share = -below.value / (above.value - below.value) if above.value > below.value else 0.5
-    error = max(below.error, above.error) / slope if slope > 0.0 else high - low
-    return Measured(float(low + share * (high - low)), float(min(high - low, error) + 1e-13 * high))
+    rise = above.value - below.value
+    share = float(np.clip(-below.value / rise, 0.0, 1.0)) if rise > 0.0 else 0.5
+    error = (high - low) * (max(below.error, above.error) / rise if rise > 0.0 else 1.0)
+    return Measured(low + share * (high - low), float(error + goal * high * 0.1))
 
 
 def directions(dim: int, adversary: str) -> Iterator[tuple[str, Array]]:
