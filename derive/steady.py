@@ -157,12 +157,28 @@ class Steady:
         """(sign, eps): the sign on (0, eps], eps ≤ limit."""
         for step in NEAR:
             eps = (limit * step).lower()
-            found = self.sign(e, Span(ZERO, eps))
-            if found is None:
-                found = self._by_derivatives(e, eps)
+            found = self._beside_zero(e, eps)
             if found is not None:
                 return found, eps
         return None
+
+    def _beside_zero(self, e: sp.Expr, eps: arb) -> int | None:
+        """The sign on (0, eps], factor by factor."""
+        found = self.sign(e, Span(ZERO, eps))
+        if found is not None:
+            return found
+        if isinstance(e, sp.Mul):
+            total = 1
+            for factor in e.args:
+                found = self._beside_zero(factor, eps)
+                if found is None:
+                    return None
+                total *= found
+            return total
+        if isinstance(e, sp.Pow) and e.exp.is_Integer:
+            base = self._beside_zero(e.base, eps)
+            return None if not base else base if e.exp % 2 else 1
+        return self._by_derivatives(e, eps)
 
     def _by_derivatives(self, e: sp.Expr, eps: arb) -> int | None:
         """All derivatives below one vanish at 0, exactly, and that one has a sign on (0, eps]."""
