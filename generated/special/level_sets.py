@@ -23,6 +23,10 @@ from generated.special.radial import RadialLaw
 
 NODES = 16384
 """Nodes of a curve; between two of them a tangent loses less than 2e-10 relative, always downwards."""
+OWN_NODES = 256
+"""Nodes that every monotone piece has at least."""
+ROUNDS = 8
+"""Rounds of the search for a boundary; how far it misses is measured and paid for."""
 DEEPEST = 9.2
 """The nodes reach down to the share 2·Normal.cdf(-9.2) = 3.6e-20 of the cone."""
 SLIVER = 2.0**-36
@@ -48,16 +52,15 @@ class _Slope:
         self.sign = -1.0 if rising else 1.0
         panels, x = law.fine, law.fine.nodes
         with np.errstate(all="ignore"):
-            steep, error = law.chart.steepness(x)
+            steep, error = law.chart.enclosed(x)
             r = law.chart.radius(x)[0]
         span = slice(self.first, self.last)
         weight = np.exp(panels.level)
         # relative errors per panel: of the mass, and of the score
         self.mass_error = np.expm1(np.minimum(panels.error, 1.0))[span]
-        lost = (
-            (weight * error / r).sum(axis=1) / np.maximum((weight * np.abs(steep) / r).sum(axis=1), 1e-320)
-        )[span]
-        self.score_error = self.mass_error + np.where(np.isfinite(lost), lost, np.inf) + 1e-15
+        scored = (weight * np.abs(steep) / r).sum(axis=1)
+        lost = np.where(scored > 1e-290, (weight * error / r).sum(axis=1) / scored, 0.0)[span]
+        self.score_error = self.mass_error + lost + 1e-15
         self.mass = self._sums(law.law_sums, tail, self.mass_error)
         self.score = self._sums(law.score_sums, tail, self.score_error)
 
@@ -111,24 +114,31 @@ class _Slope:
         self.x, self.log_score = x[keep], np.minimum.accumulate(log_score[keep])
         self.masses = self.at(self.mass, self.x, False)[0]
 
-    def boundary(self, log_c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(x with |psi'(x)| = c, whether the level set reaches into the piece at all)."""
+    def boundary(self, log_c: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(x with |psi'(x)| = c, whether the level set reaches into the piece at all, log of a lower bound of |psi'(x)|).
+
+        The bound is NaN where c lies outside the piece's scores: there it says nothing about thresholds.
+        """
         levels = -self.log_score  # ascending
         j = np.clip(np.searchsorted(levels, -log_c, side="left"), 1, levels.size - 1)
         a, b = self.x[j - 1], self.x[j]
         fa, fb = self.log_score[j - 1] - log_c, self.log_score[j] - log_c  # fa ≥ 0 ≥ fb inside
         reached, full = log_c <= self.log_score[0], log_c <= self.log_score[-1]
-        for _ in range(
-            6
-        ):  # false position, the stale end's value halved; then one of the brackets' ends is as good
-            with np.errstate(all="ignore"):
-                x = np.where(fa - fb > 0.0, a + (b - a) * (fa / (fa - fb)), 0.5 * (a + b))
-            f = self.law.chart.log_score(x) - log_c
+        inside = reached & (log_c >= self.log_score[-1])
+        x, miss, side = a, fa, np.zeros_like(fa)
+        for _ in range(ROUNDS):  # false position; an end that stays a second time has its value halved
+            guess = np.where(fa - fb > 0.0, a + (b - a) * (fa / (fa - fb)), 0.5 * (a + b))
+            f = self.law.chart.log_score(guess) - log_c
             above = f >= 0.0
-            fb, fa = np.where(above, 0.5 * fb, f), np.where(above, f, 0.5 * fa)
-            a, b = np.where(above, x, a), np.where(above, b, x)
-        x = np.where(np.abs(fa) <= np.abs(fb), a, b)
-        return np.where(full, self.bottom, x), reached
+            fb = np.where(above, np.where(side > 0.0, 0.5 * fb, fb), f)
+            fa = np.where(above, f, np.where(side < 0.0, 0.5 * fa, fa))
+            a, b, side = np.where(above, guess, a), np.where(above, b, guess), np.where(above, 1.0, -1.0)
+            better = np.abs(f) < np.abs(miss)
+            x, miss = np.where(better, guess, x), np.where(better, f, miss)
+        x = np.where(full, self.bottom, x)
+        steep, error = self.law.chart.enclosed(x)
+        least = np.log(np.maximum(np.abs(steep) - error, 0.0) / self.law.chart.radius(x)[0])
+        return x, reached, np.where(inside, least, np.nan)
 
 
 def _parts(law: RadialLaw) -> tuple[list[_Slope], list[_Step]]:
@@ -251,8 +261,11 @@ def _nodes(law: RadialLaw) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         mass, mass_error = mass + partial * own_mass, mass_error + partial * own_error
         score = score + np.where(some, partial * own_mass * tops[this], 0.0)
         score_error += np.where(some, partial * own_error * tops[this], 0.0)
+    lowest, off = log_c.copy(), np.zeros_like(log_c)
     for piece in slopes:
-        x, reached = piece.boundary(log_c)
+        x, reached, least = piece.boundary(log_c)
+        lowest = np.fmin(lowest, least)
+        off = np.fmax(off, np.abs(least - log_c))
         for total, lost, sums, scored in (
             (mass, mass_error, piece.mass, False),
             (score, score_error, piece.score, True),
@@ -260,7 +273,8 @@ def _nodes(law: RadialLaw) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             value, error = piece.at(sums, x, scored)
             total += np.where(reached, value, 0.0)
             lost += np.where(reached, error, 0.0)
-    threshold = np.exp(log_c)
+    # Phi's slope is no less than the lowest score on the level set's boundary, rounded down
+    threshold = np.exp(lowest)
     y, phi = (mass - mass_error) / whole, (score + score_error) / whole
     if math.isinf(cap.score):
         y = y + np.where(threshold <= cap.least, 0.5 * cap.mass, 0.0)
@@ -274,7 +288,8 @@ def _nodes(law: RadialLaw) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     floor = min([math.exp(piece.log_score[-1]) for piece in slopes] + [step.score for step in steps])
     require(0.0 < mean < math.inf, "the growth leaves the range of floats under this law")
     sound = np.isfinite(y) & np.isfinite(phi) & np.isfinite(threshold) & (y > 0.0) & (phi > 0.0)
-    sound &= mass_error < 1e-3 * mass
+    sound &= (mass_error < 1e-3 * mass) & (off < 0.1)
+    phi = phi + off * threshold * y * (1.0 + off)  # what boundaries that miss the threshold can cost
     y, phi, threshold = y[sound], phi[sound], threshold[sound]
     order = np.argsort(-y, kind="stable")
     y, phi, threshold = y[order], phi[order], threshold[order]
@@ -300,7 +315,8 @@ def _thresholds(
     pool = np.unique(pool)[::-1]
     count = np.searchsorted(-log_tops, -pool, side="right") if pool.size else np.empty(0, dtype=np.int64)
     reach = rough(pool) + step_mass[count] if pool.size else pool
-    ends = [piece.log_score[[0, -1]] for piece in slopes]
+    # some of every piece's own, however narrow it is, and its ends: between nodes Phi must be smooth
+    ends = [np.append(piece.log_score[:: NODES // OWN_NODES], piece.log_score[-1]) for piece in slopes]
     chosen = np.concatenate([pool[_nearest(reach, targets)], *ends]) if pool.size else pool
     chosen = np.unique(chosen)[::-1]
     log_c, partial = [chosen], [np.zeros_like(chosen)]

@@ -65,24 +65,36 @@ class Chart:
                 return inner
             return np.where(r > 0.5 * bound, self.junction + np.log(0.5 * bound / (bound - r)), inner)
 
-    def steepness(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def steepness(self, x: np.ndarray) -> np.ndarray:
+        """r·psi'(r) at x, in floats."""
+        return self._steepness(*self.radius(x), False)[0]
+
+    def enclosed(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(r·psi'(r) at x, a bound on its error: rounding, enclosed by intervals, and the float r's distance from x)."""
-        r, rest = self.radius(x)
+        return self._steepness(*self.radius(x), True)
+
+    def _steepness(self, r: np.ndarray, rest: np.ndarray, enclosed: bool) -> tuple[np.ndarray, np.ndarray]:
+        outside = math.isfinite(self.density.bound)
         with np.errstate(all="ignore"):
             steep = _values(self.density.steepness, r)
+            if not outside and not enclosed:
+                return steep, steep
             total = steep + _values(self.density.bend, r)  # d steepness / d log r
-            box, _ = enclose(self.density.steepness, Interval(r, r))
-            error = np.maximum(box.high - steep, steep - box.low)
-            spread = 4e-16 * np.abs(total)  # the rounding of r itself
-            if math.isfinite(self.density.bound):
+            spread, error = 4e-16 * np.abs(total), np.zeros_like(steep)  # r itself is rounded
+            if enclosed:
+                box, _ = enclose(self.density.steepness, Interval(r, r))
+                error = np.maximum(box.high - steep, steep - box.low)
+            if outside:
                 there = self.density.bound - r  # exact beyond bound/2
                 outer, miss = r > 0.5 * self.density.bound, rest / there - 1.0
                 power = -there / r * total / steep  # d log steepness / d log (bound - r)
                 law = np.abs(power) <= 8.0
                 follow = np.where(law, steep * (1.0 + miss) ** power, steep - total / r * (rest - there))
-                bow = self._bow(r, there, power)  # how far that power changes
-                second = np.where(law, np.abs(steep) * bow, np.abs(total) * there / r) * miss**2
-                steep, spread = np.where(outer, follow, steep), np.where(outer, second, spread)
+                if enclosed:
+                    bow = self._bow(r, there, power)  # how far that power changes
+                    second = np.where(law, np.abs(steep) * bow, np.abs(total) * there / r) * miss**2
+                    spread = np.where(outer, second, spread)
+                steep = np.where(outer, follow, steep)
             error = error + spread
         return steep, np.where(np.isnan(error), np.inf, error)
 
@@ -98,11 +110,11 @@ class Chart:
     def log_score(self, x: np.ndarray) -> np.ndarray:
         """log |psi'| at x; -inf at its zeros."""
         with np.errstate(divide="ignore"):
-            return np.log(np.abs(self.steepness(x)[0])) - np.log(self.radius(x)[0])
+            return np.log(np.abs(self.steepness(x))) - np.log(self.radius(x)[0])
 
     def sample(self, x: np.ndarray) -> Sample:
         """Slope of log(r**(exponent - 1)·exp(-psi)·dr/dx) and, as factor, the score in units of 1/centre."""
-        steep, error = self.steepness(x)
+        steep, error = self.enclosed(x)
         r, rest = self.radius(x)
         with np.errstate(all="ignore"):
             slope, grain = self.exponent - steep, 1.2e-16 * (np.abs(steep) + 1.0)
@@ -349,8 +361,7 @@ class RadialLaw:
         """Integrals of |psi'| against the unnormalised law over the fine panels; ValueError where they diverge."""
         fine = self.fine
         with np.errstate(all="ignore"):
-            steep, _ = self.chart.steepness(fine.nodes)
-            factor = np.abs(steep) / self.chart.radius(fine.nodes)[0]
+            factor = np.abs(self.chart.steepness(fine.nodes)) / self.chart.radius(fine.nodes)[0]
             x = fine.edges[[0, -1]]
             sample, values = self.chart.sample(x), np.exp(self.chart.log_score(x))
             r = self.chart.radius(x)[0]
