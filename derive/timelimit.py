@@ -24,7 +24,7 @@ from sympy.core.parameters import global_parameters
 T = TypeVar("T")
 D = TypeVar("D")
 
-_REPEAT = 1.0  # seconds after which an alarm comes again, in case a callback into C swallowed its exception
+_REPEAT = 1.0  # seconds (of processor time, as all here) after which an alarm comes again, in case a callback into C swallowed its exception
 _TABLES = {  # tables that SymPy fills in place, or where it notes what it is busy with; an empty one is filled again
     "sympy.integrals.meijerint": ("_lookup_table",),
     "sympy.integrals.manualintegrate": ("_integral_cache", "_special_function_patterns", "_wilds"),
@@ -44,7 +44,7 @@ class _Call:
     """One running `limited`: its deadline, and the Python frame that will catch the exception."""
 
     def __init__(self, seconds: float, owner: FrameType) -> None:
-        self.deadline = time.monotonic() + seconds
+        self.deadline = time.process_time() + seconds
         self.owner: FrameType | None = owner  # None once nothing may be raised for this call any more
 
 
@@ -55,15 +55,17 @@ _foreign: tuple[Any, float, float, float] | None = (
 
 
 def limited(function: Callable[..., T], *args: Any, seconds: float, default: D = None) -> T | D:  # type: ignore[assignment]
-    """function(*args), or `default` where that takes longer than `seconds` of wall-clock time.
+    """function(*args), or `default` where that takes more than `seconds` of processor time.
 
-    A call inside another `limited` never outlives the outer one, whose time-out passes through it. What the function raises is
-    raised. The result of a function that ends just at its deadline may be lost: `default` must mean "unknown".
+    Processor time, so that what is found in time does not depend on what else the machine is doing; on an idle machine it is the time
+    on the clock. It is that of the whole process, other threads included. A call inside another `limited` never outlives the outer
+    one, whose time-out passes through it. What the function raises is raised. The result of a function that ends just at its deadline
+    may be lost: `default` must mean "unknown".
 
     The alarm is a signal, which Python delivers to the main thread, between two bytecodes. So a function that runs in another
     thread, or where there are no interval timers (Windows), runs without a limit; and a single call into C, such as a power of a huge
     integer, ends before the alarm is heard: sizes need limits of their own. An alarm that somebody else had set with
-    signal.setitimer(ITIMER_REAL) is put back on the way out, with the time it had left.
+    signal.setitimer(ITIMER_PROF) is put back on the way out, with the time it had left.
 
     ValueError where `seconds` is not positive.
     """
@@ -96,9 +98,9 @@ def limited(function: Callable[..., T], *args: Any, seconds: float, default: D =
 def _start(call: _Call) -> None:
     global _foreign
     if not _running:
-        delay, interval = signal.getitimer(signal.ITIMER_REAL)
-        _foreign = (signal.getsignal(signal.SIGALRM), delay, interval, time.monotonic())
-        signal.signal(signal.SIGALRM, _alarm)
+        delay, interval = signal.getitimer(signal.ITIMER_PROF)
+        _foreign = (signal.getsignal(signal.SIGPROF), delay, interval, time.process_time())
+        signal.signal(signal.SIGPROF, _alarm)
     _running.append(call)
     _set_timer()
 
@@ -111,24 +113,24 @@ def _stop(depth: int) -> None:
         _set_timer()
     elif _foreign is not None:
         handler, delay, interval, start = _foreign
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, handler if handler is not None else signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, handler if handler is not None else signal.SIG_DFL)
         if delay > 0:
-            left = delay - (time.monotonic() - start)
-            signal.setitimer(signal.ITIMER_REAL, max(left, 1e-6), interval)
+            left = delay - (time.process_time() - start)
+            signal.setitimer(signal.ITIMER_PROF, max(left, 1e-6), interval)
         _foreign = None
 
 
 def _set_timer(at_least: float = 1e-6) -> None:
     earliest = min((c.deadline for c in _running if c.owner is not None), default=math.inf)
     if earliest < math.inf:
-        signal.setitimer(signal.ITIMER_REAL, max(earliest - time.monotonic(), at_least))
+        signal.setitimer(signal.ITIMER_PROF, max(earliest - time.process_time(), at_least))
 
 
 def _alarm(number: int, frame: FrameType | None) -> None:
     """Raises for the outermost call whose time is over, provided that its frame is there to catch the exception."""
     del number
-    now = time.monotonic()
+    now = time.process_time()
     if all(now < c.deadline for c in _running if c.owner is not None):
         _set_timer()
         return
@@ -143,7 +145,7 @@ def _alarm(number: int, frame: FrameType | None) -> None:
         if call.owner is None or call.owner not in stack:
             return  # this call is ending, and takes those inside it with it
         if now >= call.deadline:
-            signal.setitimer(signal.ITIMER_REAL, _REPEAT)
+            signal.setitimer(signal.ITIMER_PROF, _REPEAT)
             raise _Expired(call)
 
 

@@ -281,9 +281,7 @@ AWFUL = [
     "exp(-exp(exp(exp(exp(r)))))",
     "r**(-r**r**r)",
     "exp(-r**k)*(2+sin(r**k)*cos(k*r))**k",
-    "1/(1+r+r**2*sqrt(1+sqrt(1+sqrt(1+r**7))))**(k+20)",
     "exp(-max(r,min(r**2,max(r**3,min(r**4,max(r**5,1))))))",
-    "exp(-gamma(1+r)**2)*erfc(sinh(tanh(r)))",
 ]
 
 
