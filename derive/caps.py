@@ -147,11 +147,19 @@ class CapIntegrals:
         return _Piece(value + arb(0, error), error + value.rad(), ORDER)
 
     def _crude_mass(self, start: arb, half: arb) -> _Piece:
-        """Between 0 and the panel's width times the density's bound there, psi being nondecreasing."""
+        """The panel's width times the density's range there, psi being nondecreasing."""
         end = start + 2 * half
-        log = self.dim * end - self.psi.at(start) - self.reference
-        bound = (2 * half * log.exp()).upper() if log.is_finite() else arb("inf")
-        return _Piece(hull(arb(0), bound), bound, 1)
+        try:
+            low, high = self.psi.at(start), self.psi.at(end)
+        except Undecided:
+            return _FAILED
+        log = hull(self.dim * start - high, self.dim * end - low) - self.reference
+        if not low.is_finite():
+            return _FAILED
+        if not high.is_finite():
+            log = hull(arb("-inf"), self.dim * end - low - self.reference)
+        value = 2 * half * log.exp()
+        return _Piece(value, value.rad() * 2, 2)
 
     def level(self, target: arb, guess: arb) -> arb:
         """An enclosure of u with psi(e^u) = target, within ±FARTHEST or bounded there; psi is nondecreasing."""
@@ -321,7 +329,7 @@ class _Sweep:
             y = arb_series(known)
             residual = coefficients(self.all.psi.series(y), ctx.cap)
             residual = [arb(0)] * done + [a - b for a, b in zip(residual[done:], goal[done:], strict=False)]
-            update = coefficients(arb_series(residual) / self.all.steepness.series(y), ctx.cap)
+            update = coefficients(_quotient(arb_series(residual), self.all.steepness.series(y)), ctx.cap)
             known = known + [-a for a in update[done:]]
         ctx.cap = length
         return arb_series(known)
@@ -450,6 +458,13 @@ def _exponential(log: _Series) -> _Series:
         centre = log.centre.exp()
     with _Terms(ORDER + 1):
         return _Series(centre, log.whole.exp())
+
+
+def _quotient(x: arb_series, y: arb_series) -> arb_series:
+    try:
+        return x / y
+    except (ValueError, ZeroDivisionError) as problem:
+        raise Undecided("psi is too flat here") from problem
 
 
 def _check(value: arb) -> None:

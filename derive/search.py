@@ -12,6 +12,10 @@ from derive.taylor import LogRadial
 
 NODES = 2001
 _REACH = 700.0
+_LINEAR = 1e-6
+_NEAR_HALF = 1e-2
+_HOPELESS = 1e7
+"""Levels beyond this are taken for infinite."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +93,15 @@ class FloatLaw:
             near, far = (middle, far) if high(self.mode + side * middle) else (near, middle)
         return self.mode + side * far
 
-    def _partner(self, level: float) -> np.ndarray:
-        """log s with psi(s) = psi(r) + level, at the nodes."""
+    def _log_ratio(self, level: float) -> np.ndarray:
+        """log(s/r) with psi(s) = psi(r) + level, at the nodes."""
         target = self.levels + level
         low = np.full_like(self.nodes, -_REACH)
         high = np.full_like(self.nodes, min(_REACH, self.ceiling))
-        y = self.nodes + level / np.maximum(self.steepness.array(self.nodes), 1e-300)
+        linear = level / np.maximum(self.steepness.array(self.nodes), 1e-300)
+        if np.all(np.abs(linear) < _LINEAR):
+            return linear
+        y = self.nodes + linear
         with np.errstate(all="ignore"):
             for _ in range(100):
                 y = np.where((y > low) & (y < high), y, 0.5 * (low + high))
@@ -104,14 +111,14 @@ class FloatLaw:
                 y = y - step
                 if np.all(np.abs(step) <= 1e-15 * (1 + np.abs(y))):
                     break
-        return np.clip(y, low, high)
+        return np.clip(y, low, high) - self.nodes
 
     def side(self, level: float, distance: float, side: int) -> tuple[float, float, float]:
         """M (side 1) or m (side -1) and its derivatives with respect to level and distance."""
-        y = self._partner(side * level)
+        ratio = self._log_ratio(side * level)
         r, e = np.exp(self.nodes), distance
         with np.errstate(all="ignore"):
-            excess = np.expm1(2 * (y - self.nodes))
+            excess = np.expm1(2 * ratio)
             cosine = 0.5 * (e / r - r / e * excess)
             half = 0.5 * (self.dim - 1)
             share = np.clip(0.5 * (1 + side * cosine), 0, 1)
@@ -122,14 +129,14 @@ class FloatLaw:
                 log = (half - 1) * np.log1p(-np.minimum(cosine * cosine, 1)) - math.log(math.pi) / 2
                 log += special.gammaln(half + 0.5) - special.gammaln(half)
                 density = np.where(np.abs(cosine) < 1, np.exp(log), 0.0)
-            by_level = -density * (r / e) * (excess + 1) / self.steepness.array(y)
+            by_level = -density * (r / e) * (excess + 1) / self.steepness.array(self.nodes + ratio)
             by_distance = side * density * 0.5 * (1 / r + r / (e * e) * excess)
         parts = (np.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0) for x in (value, by_level, by_distance))
         first, second, third = (float(self.weights @ x) for x in parts)
         return first, second, third
 
     def _middle_level(self, distance: float, start: float) -> float:
-        """The level at which M = 1/2."""
+        """The level at which M = 1/2; inf where M stays above."""
 
         def excess(level: float) -> float:
             return self.side(level, distance, 1)[0] - 0.5
@@ -140,25 +147,35 @@ class FloatLaw:
         step = max(abs(start) * 0.1, 1e-12)
         while excess(high) >= 0:
             high, step = high + step, 2 * step
-        return float(optimize.brentq(excess, low, high, xtol=1e-300, rtol=1e-13))
+            if step > _HOPELESS:
+                return math.inf
+        return float(optimize.brentq(excess, low, high, xtol=1e-14 * abs(high - low), rtol=1e-13))
 
     def saddle(self, p: float) -> Saddle:
-        """The solution of M = 1/2, m = p."""
+        """The solution of M = 1/2, m = p, roughly."""
+        if 0.5 - p < _NEAR_HALF:  # R is odd about 1/2 and the level even
+            share = (0.5 - p) / _NEAR_HALF
+            near = self.saddle(0.5 - _NEAR_HALF)
+            return self._with_slopes(near.level * share * share, near.distance * share)
         goal = -float(special.ndtri(p))
         distance = goal * math.exp(self.mode) / math.sqrt(self.dim)
         low, high, level = 0.0, math.inf, goal * goal / 2
         for _ in range(80):
-            level = self._middle_level(distance, level)
-            own = self.side(level, distance, -1)[0]
+            found = self._middle_level(distance, level)
+            level = found if math.isfinite(found) else level
+            own = self.side(found, distance, -1)[0] if math.isfinite(found) else 0.0
             reached = -float(special.ndtri(max(own, 1e-300)))
             if own > p:
                 low = distance
             else:
                 high = distance
-            if abs(reached - goal) <= 1e-9 * goal or high - low <= 1e-13 * low:
+            if abs(reached - goal) <= 1e-9 * goal or high - low <= 1e-9 * low:
                 break
             following = distance * goal / reached if reached > 0 else 2 * distance
             inside = low < following < high
-            distance = following if inside else (math.sqrt(low * high) if low and high < math.inf else 2 * distance)
-        shifted, own_side = self.side(level, distance, 1), self.side(level, distance, -1)
-        return Saddle(level, distance, ((shifted[1], shifted[2]), (own_side[1], own_side[2])))
+            distance = following if inside else (0.5 * (low + high) if high < math.inf else 2 * distance)
+        return self._with_slopes(level, distance)
+
+    def _with_slopes(self, level: float, distance: float) -> Saddle:
+        shifted, own = self.side(level, distance, 1), self.side(level, distance, -1)
+        return Saddle(level, distance, ((shifted[1], shifted[2]), (own[1], own[2])))

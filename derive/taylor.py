@@ -136,7 +136,10 @@ class LogRadial:
 
     def series(self, u: arb_series) -> arb_series:
         """Composition with u, of length ctx.cap; Undecided when a branch is not settled by u's constant term."""
-        value = self.node(_SERIES, u)
+        try:
+            value = self.node(_SERIES, u)
+        except (ValueError, ZeroDivisionError) as problem:  # a division by a ball that contains 0
+            raise Undecided(str(problem)) from problem
         return value if isinstance(value, arb_series) else arb_series([value])
 
     def at(self, u: arb) -> arb:
@@ -148,7 +151,8 @@ class LogRadial:
             ctx.cap = previous
 
     def array(self, u: np.ndarray) -> np.ndarray:
-        return np.broadcast_to(np.asarray(self.node(_ARRAYS, u), dtype=float), np.shape(u))
+        with np.errstate(all="ignore"):
+            return np.broadcast_to(np.asarray(self.node(_ARRAYS, u), dtype=float), np.shape(u))
 
 
 def constant_term(x: Any) -> arb:

@@ -16,26 +16,27 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import sympy as sp
 from flint import arb, ctx
 
-from derive.ball import hull
+from derive.ball import exact, hull
 from derive.caps import FARTHEST, CapIntegrals, Shift
-from derive.formula import r
+from derive.formula import Share, r
 from derive.radial import RadialDensity
 from derive.search import FloatLaw, Saddle
 from derive.signs import sign_pattern
 from derive.taylor import LogRadial
 
-SLACK = 70
+SLACK = 62
 """Each panel errs by at most 2**-SLACK of the smaller of fail and 1/2 - fail."""
-WIDTHS = (2.0**-56, 2.0**-50, 2.0**-44, 2.0**-36, 2.0**-28)
+WIDTHS = (2.0**-50, 2.0**-44, 2.0**-36, 2.0**-28)
 """Relative half widths of the enclosure, tried in this order."""
-STEPS = 14
-CONVERGED = 2.0**-54
+STEPS = 16
+CONVERGED = 2.0**-47
 _TAIL_BUDGET = 4.0
+_SHARES = (sp.Rational(1, 2), sp.Rational(1, 10), sp.Rational(1, 100))
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _problem(density: RadialDensity, dim: int, fail: arb) -> Iterator[tuple[Leve
         raise ArithmeticError(f"the level-set radius is enclosed for 0 < fail < 1/2, not {fail}")
     bits = 16 * (1 + int(-math.log2(float(small)) // 16))
     before = ctx.prec
-    ctx.prec = 170 + bits
+    ctx.prec = 150 + bits
     try:
         yield _level_set(density, dim, bits), fail
     finally:
@@ -187,33 +188,62 @@ class LevelSet:
 
     # tails: the steepness stays beyond a constant, so the density of log r falls at least geometrically
     def _upper_tail(self, slack: arb) -> tuple[arb, arb]:
-        end = self.floats.end(math.log(float(self.floats.mass)) - float(slack.log().mid()) + 8, 1)
         if self.density.bound is not None:
             return self._edge(slack)
-        for share in (0.5, 0.1, 0.01):
+        end = self._end(slack, 1)
+        for share in _SHARES:
             constant = self._between(end, share)
-            pieces = sign_pattern(self.slope - constant, self.density.kinks, budget=_TAIL_BUDGET)
-            if pieces and pieces[-1][0] == "+" and constant > self.dim:
-                low = pieces[-1][1].upper()
-                start = arb(end) if not bool(low > 0) else arb(end).max(low.log().upper())
-                return start, self._height(start) / (int(constant.p) / arb(int(constant.q)) - self.dim)
+            starts = [self._steeper(part - constant) for part in self._parts()]
+            if constant > self.dim and None not in starts:
+                start = reduce(lambda a, b: a.max(b), [arb(end), *(x for x in starts if x is not None)])
+                return start, self._height(start) / (exact(constant) - self.dim)
         raise ArithmeticError("the upper tail of the density could not be bounded")
 
     def _lower_tail(self, slack: arb) -> tuple[arb, arb]:
-        end = self.floats.end(math.log(float(self.floats.mass)) - float(slack.log().mid()) + 8, -1)
-        for share in (0.5, 0.1, 0.01):
+        end = self._end(slack, -1)
+        for share in _SHARES:
             constant = self._between(end, share)
-            pieces = sign_pattern(self.slope - constant, self.density.kinks, self.density.bound, budget=_TAIL_BUDGET)
-            if pieces and pieces[0][0] == "-" and constant < self.dim:
-                high = pieces[0][2].lower()
-                start = arb(end) if not high.is_finite() else arb(end).min(high.log().lower())
-                return start, self._height(start) / (self.dim - int(constant.p) / arb(int(constant.q)))
+            ends = [self._flatter(part - constant) for part in self._parts()]
+            if constant < self.dim and None not in ends:
+                start = reduce(lambda a, b: a.min(b), [arb(end), *(x for x in ends if x is not None)])
+                return start, self._height(start) / (self.dim - exact(constant))
         raise ArithmeticError("the density near 0 could not be bounded")
 
-    def _between(self, end: float, share: float) -> sp.Rational:
+    def _end(self, slack: arb, side: int) -> float:
+        return self.floats.end(math.log(self.floats.mass) - float(slack.log().mid()) + 8, side)
+
+    def _steeper(self, excess: sp.Expr) -> arb | None:
+        """log r beyond which the expression is positive, proved."""
+        pieces = sign_pattern(excess, self.density.kinks, budget=_TAIL_BUDGET)
+        if not pieces or pieces[-1][0] != "+":
+            return None
+        low = pieces[-1][1].upper()
+        return low.log().upper() if bool(low > 0) else arb(-FARTHEST)
+
+    def _flatter(self, excess: sp.Expr) -> arb | None:
+        """log r before which the expression is negative, proved."""
+        pieces = sign_pattern(excess, self.density.kinks, self.density.bound, budget=_TAIL_BUDGET)
+        if not pieces or pieces[0][0] != "-":
+            return None
+        high = pieces[0][2].lower()
+        return high.log().lower() if high.is_finite() else arb(FARTHEST)
+
+    def _parts(self) -> list[sp.Expr]:
+        """Expressions between which the steepness lies: that of each part of a mixture, or itself."""
+        shares = self.slope.atoms(Share)
+        if len({share.args[1:] for share in shares}) != 1:
+            return [self.slope]
+        parts = next(iter(shares)).args[1:]
+        marks = [sp.Dummy() for _ in parts]
+        marked = self.slope.subs({share: marks[int(share.args[0])] for share in shares})
+        if any(sp.diff(marked, x, y) != 0 for x in marks for y in marks):
+            return [self.slope]
+        return [marked.subs({m: int(m is mark) for m in marks}) for mark in marks]
+
+    def _between(self, end: float, share: sp.Rational) -> sp.Rational:
         """A short rational between the dimension and the steepness at the end, `share` of the way from the dimension."""
-        gap = self.floats.steepness_at(end) - self.dim
-        return sp.Integer(self.dim) + sp.Rational(gap * share).limit_denominator(max(8, int(16 / abs(gap * share))))
+        gap = (self.floats.steepness_at(end) - self.dim) * float(share)
+        return sp.Integer(self.dim) + sp.Rational(gap).limit_denominator(8 + int(16 / max(abs(gap), 1e-6)))
 
     def _height(self, u: arb) -> arb:
         return (self.dim * u - self.psi.at(u) - self.reference).exp()
