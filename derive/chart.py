@@ -101,6 +101,21 @@ def axis_from_zero(name: str, highest: float) -> Axis:
     return Axis(name, 0.0, top, plain_ticks(0.0, top))
 
 
+def decade_axis(name: str, lowest: float, highest: float) -> Axis:
+    """A vertical axis for log10 of positive values, from a round number at or below the lowest to one at or above the highest."""
+    numbers = [
+        m * 10.0**k
+        for k in range(math.floor(math.log10(lowest)) - 1, math.ceil(math.log10(highest)) + 1)
+        for m in (1, 2, 5)
+    ]
+    first = max(n for n in numbers if n <= rounded(lowest) * (1 + 1e-9))
+    last = min(n for n in numbers if n > first and n >= rounded(highest) * (1 - 1e-9))
+    shown = [n for n in numbers if first <= n <= last]
+    if len(shown) > 10:
+        shown = [n for n in shown if f"{n:e}".startswith("1.0")]
+    return Axis(name, math.log10(first), math.log10(last), tuple((math.log10(n), f"{n:.10g}") for n in shown))
+
+
 def rounded(value: float) -> float:
     """Nine significant digits: what platforms agree on."""
     return float(f"{value:.9g}")

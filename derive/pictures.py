@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 from types import ModuleType
 
 import numpy as np
@@ -22,6 +23,7 @@ from derive.chart import (
     Line,
     Panel,
     axis_from_zero,
+    decade_axis,
     plain_ticks,
     svg,
 )
@@ -147,22 +149,31 @@ def overview_picture(adversary: str, summaries: Sequence[Summary]) -> str:
     title = f"Certified {_NORM[adversary]} radius at σ = 1, d = {DIMENSIONS[0]}"
     notes = _wrapped("Not drawn: " + "; ".join(missing) + "." if missing else "")
     longest = max((len(line.label) for line in ordered), default=0)
-    panel = replace(
-        _radius_panel(ordered),
-        title="",
-        width=430,
-        height=300,
-        beside=100 + 7 * longest,
-        heading=f"R({COMPARED:g})",
-    )
+    panel = _comparison_panel(ordered)
+    beside = 100 + 7 * longest
+    panel = replace(panel, title="", width=430, height=300, beside=beside, heading=f"R({COMPARED:g})")
     return svg(title, [panel], notes)
+
+
+def _comparison_panel(lines: Sequence[Line]) -> Panel:
+    """A linear axis, or a logarithmic one where it would press half of the radii against the bottom."""
+    plain = _radius_panel(lines)
+    last = [float(line.y[-1]) for line in lines if 0.0 < line.y[-1] < math.inf]
+    if not last or max(last) < 20.0 * median(last):
+        return plain
+    start = [float(line.y[_POINTS // 6]) for line in lines if line.y[_POINTS // 6] > 0.0]
+    with np.errstate(divide="ignore"):  # the radius 0 at rho = 1/2 has no place on such an axis
+        logs = tuple(replace(line, y=np.log10(line.y)) for line in lines)
+    return replace(
+        plain,
+        y=decade_axis("R(ρ), logarithmic", max(min(start, default=0.0), 1e-6 * max(last)), max(last)),
+        lines=logs,
+    )
 
 
 def _radius_panel(lines: Sequence[Line]) -> Panel:
     """Radius against confidence, spaced by normal quantiles: there the Gaussian's radius is a straight line."""
-    highest = [float(line.y[np.isfinite(line.y)].max(initial=0.0)) for line in lines]
-    # One radius that leaves all others far below is cut, or nothing could be told apart.
-    top = min(max(highest, default=0.0), 4.0 * float(np.median(highest)) if len(highest) > 2 else math.inf)
+    top = max((float(line.y[np.isfinite(line.y)].max(initial=0.0)) for line in lines), default=0.0)
     ticks = tuple((float(functions.ndtri(rho)), f"{rho:g}") for rho in CONFIDENCES)
     x = Axis("ρ, spaced by normal quantiles", 0.0, ticks[-1][0], ticks)
     return Panel("certified radius", x, axis_from_zero("R(ρ)", top), tuple(lines))

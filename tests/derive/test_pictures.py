@@ -254,13 +254,22 @@ def test_the_overview_draws_the_radii_of_the_record() -> None:
     assert np.allclose(radii, expected, rtol=1e-2, atol=1e-3)
 
 
-def test_an_outlier_is_cut_before_the_others_are_flattened() -> None:
-    ordinary = [summary(name, registry.load(name)) for name in ("gaussian", "laplace", "uniform")]
+def test_radii_of_different_orders_share_a_logarithmic_axis() -> None:
+    modules = {name: registry.load(name) for name in ("gaussian", "laplace", "uniform")}
+    plain = pictures.overview_picture("1", [summary(name, module) for name, module in modules.items()])
     far = limited(10**6, True)
-    far.radius = lambda rho, **_: 1e6 * (rho - 0.5)
-    text = pictures.overview_picture("1", [*ordinary, summary("far", far)])
-    lowest = min(points[:, 1].max() - points[:, 1].min() for _, points in polylines(text))
-    assert lowest > 15.0
+    far.radius = lambda rho, **_: 1e4 * (rho - 0.5)
+    text = pictures.overview_picture("1", [*(summary(n, m) for n, m in modules.items()), summary("far", far)])
+    assert "100" not in words(plain) and {"1", "10", "100", "1000"} <= set(words(text))
+    ticks = {word: float(y) - 4.0 for y, word in re.findall(r'x="56" y="([\d.]+)"[^>]*>([^<]*)</text>', text)}
+    decade = ticks["10"] - ticks["100"]
+    assert ticks["100"] - ticks["1000"] == pytest.approx(decade, abs=0.02) and decade > 30.0
+    found = {float(points[-1, 1]) for _, points in polylines(text)}
+    for module in modules.values():
+        scale = module.scale_of_sigma(1.0, dim=3072)
+        radius = float(module.radius(np.array([0.9999]), adversary="1", dim=3072, scale=scale)[0])
+        assert min(abs(y - (ticks["10"] - decade * math.log10(radius / 10.0))) for y in found) < 0.03
+    assert all(points[:, 1].max() - points[:, 1].min() > 30.0 for _, points in polylines(text))
 
 
 def test_many_families_stay_distinct_and_small() -> None:
@@ -283,6 +292,14 @@ def test_ticks_are_few_and_inside(width: float, offset: float) -> None:
     ticks = chart.plain_ticks(low, low + width)
     assert 2 <= len(ticks) <= 8
     assert all(low - 1e-6 * width <= value <= low + width * (1 + 1e-6) for value, _ in ticks)
+
+
+@given(st.floats(1e-200, 1e200), st.floats(0.0, 20.0))
+def test_a_decade_axis_holds_its_values_with_few_ticks(lowest: float, decades: float) -> None:
+    axis = chart.decade_axis("R", lowest, lowest * 10.0**decades)
+    assert axis.low <= math.log10(lowest) + 1e-8 and axis.high >= math.log10(lowest) + decades - 1e-8
+    assert axis.high - axis.low <= decades + 0.9
+    assert len(axis.ticks) >= 1 and all(axis.low <= value <= axis.high for value, _ in axis.ticks)
 
 
 @given(st.floats(1e-300, 1e300))
