@@ -34,12 +34,16 @@ SLIVER = 2.0**-36
 
 
 @dataclass(frozen=True)
-class _Step:
-    """A part of the law with a constant score (from above): mass, its error, score."""
+class _Steps:
+    """Parts of the law with a constant score (from above), by descending score: masses, their errors, scores."""
 
-    mass: float
-    error: float
-    score: float
+    mass: np.ndarray
+    error: np.ndarray
+    score: np.ndarray
+
+    def above(self, column: np.ndarray) -> np.ndarray:
+        """Sums of a column over the first 0, 1, 2, … steps."""
+        return np.concatenate([[0.0], np.cumsum(column)])
 
 
 class _Slope:
@@ -141,68 +145,61 @@ class _Slope:
         return x, reached, np.where(inside, least, np.nan)
 
 
-def _parts(law: RadialLaw) -> tuple[list[_Slope], list[_Step]]:
-    """Monotone pieces and steps of the law (unnormalised), the cap beyond the last panel left out."""
-    pieces, fine = law.pieces, law.fine
+def _parts(law: RadialLaw) -> tuple[list[_Slope], _Steps]:
+    """Monotone pieces and steps of the law (unnormalised), the cap beyond the last panel among the steps if it has a score."""
+    pieces, fine, cap = law.pieces, law.fine, law.cap
+    require(
+        bool(np.isfinite(pieces.top[pieces.trend == 0]).all()),
+        "the score cannot be bounded on a part of the law: nothing can be certified",
+    )
     x = np.clip(law.chart.coordinate(np.append(pieces.low, pieces.high[-1])), fine.edges[0], fine.edges[-1])
     x[0], x[-1] = fine.edges[0], fine.edges[-1]
-    slopes, steps = [], []
-
-    def step(low: float, high: float, score: float) -> None:
-        require(
-            math.isfinite(score), "the score cannot be bounded on a part of the law: nothing can be certified"
-        )
-        mass, error = _mass(law, low, high)
-        if mass > 0.0:
-            steps.append(_Step(mass, error, score))
-
-    for i in range(pieces.low.size):
-        low, high, trend = float(x[i]), float(x[i + 1]), int(pieces.trend[i])
-        if high <= low:
-            continue
-        if trend == 0:
-            step(low, high, float(pieces.top[i]))
-            continue
-        tail = high == fine.edges[-1] if trend > 0 else low == fine.edges[0]
+    flat = np.flatnonzero((pieces.trend == 0) & (x[1:] > x[:-1]))
+    steps = [(float(x[i]), float(x[i + 1]), float(pieces.top[i])) for i in flat]
+    slopes = []
+    for i in np.flatnonzero((pieces.trend != 0) & (x[1:] > x[:-1])):
+        low, high, rising = float(x[i]), float(x[i + 1]), bool(pieces.trend[i] > 0)
+        tail = high == fine.edges[-1] if rising else low == fine.edges[0]
         if not tail:  # the last sliver below the top of a piece inside the range
-            end = (pieces.high if trend > 0 else pieces.low)[i : i + 1]
-            box = abs(enclose(law.density.steepness, Interval(end, end))[0]) / Interval(end, end)
-            top = float(box.high[0])
-            if trend > 0:
+            end = (pieces.high if rising else pieces.low)[i : i + 1]
+            top = abs(enclose(law.density.steepness, Interval(end, end))[0]) / Interval(end, end)
+            if rising:
                 cut = max(low, float(fine.edges[max(int(np.searchsorted(fine.edges, high - SLIVER)) - 1, 0)]))
-                step(cut, high, top)
+                steps.append((cut, high, float(top.high[0])))
                 high = cut
             else:
                 last = fine.edges.size - 1
                 cut = min(high, float(fine.edges[min(int(np.searchsorted(fine.edges, low + SLIVER)), last)]))
-                step(low, cut, top)
+                steps.append((low, cut, float(top.high[0])))
                 low = cut
         if high > low:
-            slopes.append(_Slope(law, low, high, trend > 0, tail))
-    return slopes, steps
+            slopes.append(_Slope(law, low, high, rising, tail))
+    bounds = np.array(steps).reshape(-1, 3)
+    mass, error = _masses(law, bounds[:, 0], bounds[:, 1])
+    score = bounds[:, 2]
+    if math.isfinite(cap.score) and cap.mass > 0.0:
+        mass, error = np.append(mass, cap.mass * law.law_sums.whole), np.append(error, 0.0)
+        score = np.append(score, cap.score)
+    order = np.argsort(-score, kind="stable")
+    order = order[mass[order] > 0.0]
+    return slopes, _Steps(mass[order], error[order], score[order])
 
 
-def _mass(law: RadialLaw, low: float, high: float) -> tuple[float, float]:
-    """(mass between two x, its error), with what lies beyond the panels where they end; the cap is left out."""
+def _masses(law: RadialLaw, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(masses between pairs of x, their errors), with what lies beyond the panels where they end; the cap is left out."""
     sums, edges = law.law_sums, law.fine.edges
-    i, j = (int(np.searchsorted(edges, a, side="left")) for a in (low, high))
-    if edges[i] == low and edges[j] == high:
-        part = sums.total[i:j]
-        mass, error = float(part.sum()), float((part * np.expm1(np.minimum(law.fine.error[i:j], 1.0))).sum())
-    else:
-        a, b = np.array([low]), np.array([high])
-        k = min(int(np.searchsorted(edges, high, side="right")) - 1, edges.size - 2)
-        near_left = bool(sums.below[k] < sums.above[k])
-        mass = float(
-            (sums.up_to(b) - sums.up_to(a))[0] if near_left else (sums.beyond(a) - sums.beyond(b))[0]
-        )
-        error = mass * math.expm1(min(float(law.fine.error[max(i - 1, 0) : j + 1].max()), 1.0))
-        error += 4e-16 * float(min(sums.below[k + 1], sums.above[max(i - 1, 0)]))
-    if low == edges[0]:
-        mass += float(sums.below[0])
-    if high == edges[-1] and not law.bounded:
-        mass += float(sums.above[-1])
-    return max(mass, 0.0), error
+    drift = np.expm1(np.minimum(law.fine.error, 1.0))
+    i, j = np.searchsorted(edges, low, side="right") - 1, np.searchsorted(edges, high, side="left") - 1
+    near_left = sums.below[i] < sums.above[i + 1]
+    mass = np.where(near_left, sums.up_to(high) - sums.up_to(low), sums.beyond(low) - sums.beyond(high))
+    error = mass * np.maximum(drift[i], drift[j]) + 4e-16 * np.minimum(sums.below[j + 1], sums.above[i])
+    for n in np.flatnonzero((edges[i] == low) & (edges[j + 1] == high)):  # whole panels: no differences
+        part = sums.total[i[n] : j[n] + 1]
+        mass[n], error[n] = part.sum(), (part * drift[i[n] : j[n] + 1]).sum()
+    mass = mass + np.where(low == edges[0], sums.below[0], 0.0)
+    if not law.bounded:
+        mass = mass + np.where(high == edges[-1], sums.above[-1], 0.0)
+    return np.maximum(mass, 0.0), error
 
 
 def radial_curve(weight: float, law: RadialLaw) -> RadiusCurve:
@@ -227,20 +224,13 @@ def _nodes(law: RadialLaw) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     finite = law.law_sums.total * np.expm1(np.minimum(law.fine.error, 1.0))
     drift = float(finite.sum()) / whole + 1e-15
     slopes, steps = _parts(law)
-    if math.isfinite(cap.score) and cap.mass > 0.0:
-        steps.append(_Step(cap.mass * whole, 0.0, cap.score))
-    steps.sort(key=lambda s: -s.score)
     shares = 2.0 * sc.ndtr(-DEEPEST * (np.arange(1, NODES) / NODES) ** 2.5)
     for piece in slopes:
         piece.candidates(shares)
     slopes = [piece for piece in slopes if piece.x.size >= 2]
-    step_mass = np.concatenate([[0.0], np.cumsum([s.mass for s in steps])])
-    step_error = np.concatenate([[0.0], np.cumsum([s.error for s in steps])])
-    step_score = np.concatenate([[0.0], np.cumsum([s.mass * s.score for s in steps])])
-    step_lost = np.concatenate([[0.0], np.cumsum([s.error * s.score for s in steps])])
-    tops = np.array([s.score for s in steps])
-    with np.errstate(divide="ignore"):
-        log_tops = np.log(tops) if steps else tops
+    step_mass, step_error = steps.above(steps.mass), steps.above(steps.error)
+    step_score, step_lost = steps.above(steps.mass * steps.score), steps.above(steps.error * steps.score)
+    log_tops = np.log(steps.score)
 
     def rough(log_c: np.ndarray) -> np.ndarray:
         """Mass of the monotone pieces at thresholds, by interpolation."""
@@ -254,13 +244,14 @@ def _nodes(law: RadialLaw) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     log_c, partial, full = _thresholds(slopes, log_tops, step_mass, rough, shares * whole)
     mass, mass_error = step_mass[full], step_error[full].copy()
     score, score_error = step_score[full], step_lost[full].copy()
-    some = partial > 0.0
-    if steps:
-        this = np.minimum(full, len(steps) - 1)
-        own_mass, own_error = np.diff(step_mass)[this], np.diff(step_error)[this]
-        mass, mass_error = mass + partial * own_mass, mass_error + partial * own_error
-        score = score + np.where(some, partial * own_mass * tops[this], 0.0)
-        score_error += np.where(some, partial * own_error * tops[this], 0.0)
+    if steps.score.size:  # the share of the step at the threshold
+        this = np.minimum(full, steps.score.size - 1)
+        top = np.where(partial > 0.0, steps.score[this], 0.0)
+        mass, mass_error = mass + partial * steps.mass[this], mass_error + partial * steps.error[this]
+        score, score_error = (
+            score + partial * steps.mass[this] * top,
+            score_error + partial * steps.error[this] * top,
+        )
     lowest, off = log_c.copy(), np.zeros_like(log_c)
     for piece in slopes:
         x, reached, least = piece.boundary(log_c)
@@ -285,7 +276,7 @@ def _nodes(law: RadialLaw) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         + sum(float(piece.score[1][-1] + piece.score[2][-1]) for piece in slopes)
     )
     mean = (total / whole + cap.jump) * (1.0 + 2.0 * drift)
-    floor = min([math.exp(piece.log_score[-1]) for piece in slopes] + [step.score for step in steps])
+    floor = min([math.exp(piece.log_score[-1]) for piece in slopes] + steps.score[-1:].tolist())
     require(0.0 < mean < math.inf, "the growth leaves the range of floats under this law")
     sound = np.isfinite(y) & np.isfinite(phi) & np.isfinite(threshold) & (y > 0.0) & (phi > 0.0)
     sound &= (mass_error < 1e-3 * mass) & (off < 0.1)

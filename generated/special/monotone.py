@@ -128,15 +128,14 @@ def _judge(density: RadialDensity, low: Cells, high: Cells) -> _Verdict:
     still = single & (bend.low == 0.0) & (bend.high == 0.0)
     known = single & (up | fall) & ~(up & fall) & ~still
     top = np.where(np.isnan(top), np.inf, top)
-    return _Verdict(
-        np.where(up, 1, -1), known, top, np.where(np.isnan(base), 0.0, base), quiet | (still & quiet)
-    )
+    return _Verdict(np.where(up, 1, -1), known, top, np.where(np.isnan(base), 0.0, base), quiet)
 
 
-def monotone_pieces(density: RadialDensity, edges: np.ndarray) -> Pieces:
+def monotone_pieces(density: RadialDensity, edges: np.ndarray, negligible: float = 0.0) -> Pieces:
     """Proved pieces of the range edges[0] … edges[-1]; `edges` are first cells, ascending, inside (0, bound).
 
-    Tops of steps may be infinite where no bound was found.
+    Cells on which the score is constant to VARIATION are steps even where a trend is known, and so are open cells on which
+    it is surely below `negligible`. Tops of steps may be infinite where no bound was found.
     """
     around = [f(k, s) for k in density.kinks for f, s in ((np.nextafter, 0.0), (np.nextafter, np.inf))]
     inside = [a for a in around if edges[0] < a < edges[-1]]
@@ -148,19 +147,21 @@ def monotone_pieces(density: RadialDensity, edges: np.ndarray) -> Pieces:
         _, width = _widths(low, high, density.bound)
         middle = _middle(low, high, density.bound)
         small = (width < NARROWEST) | ~((middle > low) & (middle < high))
-        settled = verdict.known | verdict.quiet | small
+        quiet = verdict.quiet | (~verdict.known & (verdict.top <= negligible))
+        settled = verdict.known | quiet | small
         if int((~settled).sum()) > MOST_CELLS:
             settled[:] = True
-        trend = np.where(verdict.known, verdict.trend, 0)
+        trend = np.where(verdict.known & ~quiet, verdict.trend, 0)
         done.append(tuple(a[settled] for a in (low, high, trend, verdict.top, verdict.base)))
         low, middle, high = (a[~settled] for a in (low, middle, high))
         low, high = np.concatenate([low, middle]), np.concatenate([middle, high])
     columns = [np.concatenate(column) for column in zip(*done, strict=True)]
     order = np.argsort(columns[0], kind="stable")
-    return _joined(*(column[order] for column in columns))
+    low, high, trend, top, base = (column[order] for column in columns)
+    return _joined(low, high, trend, top, base, negligible)
 
 
-def _joined(low: Cells, high: Cells, trend: Cells, top: Cells, base: Cells) -> Pieces:
+def _joined(low: Cells, high: Cells, trend: Cells, top: Cells, base: Cells, negligible: float) -> Pieces:
     """Neighbours of one trend made one piece; steps only as long as their common bound stays close to the score."""
     start: list[int] = []
     tops: list[float] = []
@@ -170,7 +171,7 @@ def _joined(low: Cells, high: Cells, trend: Cells, top: Cells, base: Cells) -> P
             if trend[i] != 0:
                 continue
             most, least = max(ceiling, float(top[i])), min(floor, float(base[i]))
-            if most - least <= 2.0 * VARIATION * least or most == 0.0:
+            if most - least <= 2.0 * VARIATION * least or most <= negligible:
                 ceiling, floor = most, least
                 tops[-1] = most
                 continue
