@@ -156,13 +156,19 @@ def radial_density(
 @lru_cache(maxsize=4096)
 def _numeric_cone(density: RadialDensity, weight: sp.Rational, at: sp.Rational, precision: int) -> arb:
     del precision  # part of the key only
-    return cone_ball(density, weight, exact(1 - at))
+    try:
+        return cone_ball(density, weight, exact(1 - at))
+    except ValueError as error:  # the series of python-flint divide by balls that contain 0
+        raise ArithmeticError(f"no enclosure of the growth function was found: {error}") from None
 
 
 @lru_cache(maxsize=4096)
 def _level_set(density: RadialDensity, at: sp.Rational, precision: int) -> arb:
     del precision  # part of the key only
-    return level_set_ball(density, int(density.exponent), exact(1 - at))
+    try:
+        return level_set_ball(density, int(density.exponent), exact(1 - at))
+    except ValueError as error:
+        raise ArithmeticError(f"no enclosure of the level sets was found: {error}") from None
 
 
 @lru_cache(maxsize=4096)

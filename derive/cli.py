@@ -1,4 +1,4 @@
-"""Commands: list, add-distribution, regenerate, explain, radius."""
+"""Commands: list, add-distribution, regenerate, explain, radius, verify, plot."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def regenerate(names: tuple[str, ...], check: bool) -> None:
     """Write the generated files again, all by default."""
     workspace = Workspace(ROOT)
     files = workspace.expected(names)
-    orphans = workspace.orphans()
+    orphans = workspace.orphans(files)
     if check:
         report = workspace.differences(files) + [f"orphan: {f.relative_to(ROOT)}" for f in orphans]
         for line in report:
@@ -167,6 +167,43 @@ def radius(
     click.echo(f"upper   {result['upper']}")
     click.echo(f"np_upper {result['np_upper'] or 'not computed'}")
     click.echo(f"method  {result['method']}" + ("" if result["tight"] else " (not claimed tight)"))
+
+
+@cli.command()
+@click.argument("names", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def verify(names: tuple[str, ...], as_json: bool) -> None:
+    """Check densities again, all by default: identities, independent radii, Neyman–Pearson, samplers. Exit 1 if anything is false."""
+    from derive.verify import verify as check
+
+    specs = [find_spec(name) for name in names] or list(known_specs().values())
+    reports = []
+    for spec in specs:
+        reports.append(check(spec))
+        if not as_json:
+            for line in reports[-1].lines:
+                click.echo(line)
+    if as_json:
+        click.echo(json.dumps([report.record for report in reports], indent=2, allow_nan=False))
+    if not all(report.passed for report in reports):
+        sys.exit(1)
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--adversary", required=True, help="Norm: 1, 2 or inf.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The SVG file to write."
+)
+def plot(name: str, adversary: str, out: Path) -> None:
+    """Picture of a density and of its certified radius at sigma = 1, as SVG."""
+    from derive.pictures import radius_picture
+    from generated.registry import load
+
+    spec = find_spec(name)
+    picture = radius_picture(spec, load(name), norm_name(adversary), load("gaussian"))
+    write_all({out: picture})
+    click.echo(f"wrote {out}")
 
 
 def main(arguments: list[str] | None = None) -> Any:

@@ -18,8 +18,11 @@ from derive.ordering import interval_pattern
 from derive.profile import Profile, profile_of
 from derive.spec import Spec, SpecError
 from derive.symbolic import attempt
+from derive.timelimit import limited
 
 NORMS = ("1", "2", "inf")
+SECONDS = 25.0
+"""Processor time for one density."""
 _INVERSE = {"1": sp.Integer(1), "2": sp.Rational(1, 2), "inf": sp.Integer(0)}
 
 
@@ -74,7 +77,17 @@ def _dominated(
 
 
 def derive_family(spec: Spec) -> Family:
-    """Everything the engine derives from a spec; SpecError when it is refused, with the reason."""
+    """Everything the engine derives from a spec; SpecError when it is refused, with the reason, or takes longer than SECONDS."""
+    family: Family | None = limited(_derived, spec, seconds=SECONDS, default=None)
+    if family is None:
+        raise SpecError(
+            f"the symbolic steps for {spec.density!r} did not end within {SECONDS:.0f} s; write the density more simply, or fix parameters "
+            "with --param NAME=VALUE"
+        )
+    return family
+
+
+def _derived(spec: Spec) -> Family:
     profile = profile_of(spec)
     found = views(spec, profile)
     laws = {view.geometry: radial_law(spec, profile, view.exponent) for view in found}

@@ -13,6 +13,7 @@ from derive.law import QuadratureLaw
 from derive.ordering import end_value
 from derive.sampler import sampler_text
 from derive.spec import Spec, SpecError
+from derive.summary import ALL, image
 from derive.symbolic import attempt
 
 FORMATS = ("text", "markdown", "latex")
@@ -303,7 +304,14 @@ def page(family: Family) -> str:
         *(f"| {_NORM[a]} | {family.method(a)} |" for a in family.adversaries),
         "",
     ]
-    return "\n".join(head) + "\n" + "\n".join(explain(family, a, "markdown") for a in family.adversaries)
+    return "\n".join(head) + "\n" + "\n".join(_section(family, a) for a in family.adversaries)
+
+
+def _section(family: Family, adversary: str) -> str:
+    """One norm: its picture under the heading, then the steps."""
+    heading, _, body = explain(family, adversary, "markdown").partition("\n")
+    caption = f"Density and certified radius of {family.spec.name} against {_NORM[adversary]}"
+    return f"{heading}\n\n![{caption}]({image(family.spec.name, adversary)})\n{body}"
 
 
 def index_page(specs: Sequence[Spec]) -> str:
@@ -317,8 +325,12 @@ def index_page(specs: Sequence[Spec]) -> str:
             [
                 "# Derivations",
                 "",
-                "Written by the engine from its own steps.",
+                "Written by the engine from its own steps. [Coverage](coverage.md): what is derived for each density and norm, how, and how fast.",
                 "",
+                *(
+                    f"![All densities against {norm} at equal sigma, d = 3072]({image(ALL, a)})\n"
+                    for a, norm in _NORM.items()
+                ),
                 "| density | q ∝ | geometry | support |",
                 "|---|---|---|---|",
                 *rows,

@@ -234,8 +234,13 @@ def radial_law(spec: Spec, profile: Profile, exponent: sp.Expr) -> RadialLaw:
             )
         return FlatRadialLaw(exponent, profile.bound)
     _require_ends(spec, profile, exponent)
-    closed: ClosedLaw | None = attempt(_pearson, profile, exponent, seconds=SECONDS)
+    closed = _recognised(profile, exponent)
     return closed if closed is not None else QuadratureLaw(exponent, profile.start, profile.end)
+
+
+def _recognised(profile: Profile, exponent: sp.Expr) -> ClosedLaw | None:
+    found = attempt(_pearson, profile, exponent, seconds=SECONDS)
+    return found if isinstance(found, ClosedLaw) else None
 
 
 def _require_ends(spec: Spec, profile: Profile, exponent: sp.Expr) -> None:

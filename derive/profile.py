@@ -108,12 +108,16 @@ class Profile:
     @cached_property
     def start(self) -> sp.Expr | None:
         """The limit of r·psi'(r) at 0, j where the density behaves like r**-j; None when unknown."""
-        return end_value(self.steepness, sp.Integer(0), "+")
+        found = end_value(self.steepness, sp.Integer(0), "+")
+        return found if found is not None else _end_of_parts(self.psi, sp.Integer(0), "+")
 
     @cached_property
     def end(self) -> sp.Expr | None:
         """The limit of r·psi'(r) at infinity, the exponent of the tail (oo for lighter tails); None when unknown or with a bound."""
-        return None if self.bound is not None else end_value(self.steepness, sp.oo, "-")
+        if self.bound is not None:
+            return None
+        found = end_value(self.steepness, sp.oo, "-")
+        return found if found is not None else _end_of_parts(self.psi, sp.oo, "-")
 
     @cached_property
     def height(self) -> sp.Expr | None:
@@ -126,6 +130,30 @@ class Profile:
         if self.bound is None:
             return sp.Integer(0)
         return end_value(sp.exp(-written_out(self.psi)), self.bound, "-")
+
+
+def _end_of_parts(psi: sp.Expr, at: sp.Expr, side: str) -> sp.Expr | None:
+    """The limit of r·psi'(r), term by term; None when a term's is unknown or two are infinite with opposite signs.
+
+    In a mixture r·psi' is a mean of its parts' values: their common limit, or at infinity that of the part that decays most slowly.
+    """
+    total = sp.Integer(0)
+    for term in sp.Add.make_args(psi):
+        factor, body = term.as_independent(r, as_Add=False)
+        if isinstance(body, Mixture):
+            ends = [_end_of_parts(part, at, side) for part in body.args]
+            if any(end is None for end in ends):
+                return None
+            least = sp.Min(*ends)
+            if any(end != ends[0] for end in ends) and (at != sp.oo or least.has(sp.Min)):
+                return None
+            value = factor * least
+        else:
+            value = end_value(r * sp.diff(term, r), at, side)
+        if value is None:
+            return None
+        total += value
+    return None if total is sp.nan or (total.has(sp.oo) and total not in (sp.oo, -sp.oo)) else total
 
 
 def profile_of(spec: Spec) -> Profile:

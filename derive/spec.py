@@ -24,6 +24,7 @@ else:
 
 GEOMETRIES = ("product", "l1", "l2", "linf")
 SPECS = Path(__file__).parent / "specs"
+MAX_PARAMETERS = 8
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
 _TAKEN = frozenset("registry special tables coverage readme images records".split())
 _RESERVED = frozenset(
@@ -229,9 +230,9 @@ def parameters_from(texts: Sequence[str]) -> tuple[tuple[Parameter, ...], dict[s
             )
         name, relation, number_text = match.groups()
         taken = name in _RESERVED or name in FUNCTIONS or keyword.iskeyword(name)
-        if taken or not name.islower() or name.startswith("_"):
+        if taken or not name.islower() or name.startswith("_") or len(name) > 20:
             raise SpecError(
-                f"a parameter's name must be lower-case and not one of the engine's own: {name[:60]!r}"
+                f"a parameter's name must be lower-case, of at most 20 characters and not one of the engine's own: {name[:60]!r}"
             )
         if relation is None:
             bounds.setdefault(name, {})
@@ -251,6 +252,8 @@ def parameters_from(texts: Sequence[str]) -> tuple[tuple[Parameter, ...], dict[s
             if side in bounds.setdefault(name, {}):
                 raise SpecError(f"parameter {name} has two {side} bounds")
             bounds[name][side] = (value, relation.endswith("="))
+    if len(bounds) + len(values) > MAX_PARAMETERS:
+        raise SpecError(f"a density may have {MAX_PARAMETERS} parameters, not {len(bounds) + len(values)}")
     parameters = []
     for name, ends in bounds.items():
         lower, lower_closed = ends.get("lower", (None, False))

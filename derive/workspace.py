@@ -12,18 +12,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import torch
 
-from derive.coverage import coverage_page, read_times, summary_of
 from derive.emit import module_text, registry_text
 from derive.engine import derive_family
 from derive.evidence import evidence, load_draft
 from derive.explain import index_page, page
-from derive.pictures import overview_picture, radius_picture
+from derive.gallery import family_gallery, gallery_orphans, shared_gallery
 from derive.spec import Spec, SpecError, known_specs
-from derive.summary import NORMS, image, parse_summary, read_summary
-from generated.registry import FAMILIES, load
 
 HAND_WRITTEN = frozenset({"__init__.py"})
 
@@ -47,17 +45,8 @@ class Workspace:
         ordered = sorted(known)
         files = {self.root / "generated" / "registry.py": registry_text(ordered)}
         if (self.root / "docs").is_dir():
-            records = [self.pages / "records" / f"{name}.toml" for name in ordered]
-            summaries = [
-                parse_summary(fresh[path], path.name) if path in fresh else read_summary(path)
-                for path in records
-            ]
-            times = read_times(self.root / "docs" / "benchmarks" / "derivation_times.toml")
             files[self.pages / "README.md"] = index_page([known[n] for n in ordered])
-            files[self.pages / "coverage.md"] = coverage_page(summaries, times)
-            for adversary in NORMS:
-                picture = self.pages / image("overview", adversary)
-                files[picture] = overview_picture(adversary, summaries)
+            files |= shared_gallery(self.pages, ordered, fresh)
         return files
 
     def family_files(self, spec: Spec) -> dict[Path, str]:
@@ -71,15 +60,17 @@ class Workspace:
         }
         if (self.root / "docs").is_dir():
             files[self.pages / f"{spec.name}.md"] = page(family)
-            files[self.pages / "records" / f"{spec.name}.toml"] = summary_of(
-                family, module, checked.assurance
-            ).to_toml()
-            for adversary in family.adversaries:
-                picture = self.pages / image(spec.name, adversary)
-                files[picture] = radius_picture(
-                    spec, module, adversary, load("gaussian") if "gaussian" in FAMILIES else None
-                )
+            files |= family_gallery(self.pages, family, module, checked.assurance, self._gaussian(spec))
         return files
+
+    def _gaussian(self, spec: Spec) -> ModuleType | None:
+        """What pictures compare with; None for itself and in a checkout without it."""
+        path = self.root / "generated" / "gaussian.py"
+        return (
+            load_draft("gaussian", path.read_text("utf-8"))
+            if spec.name != "gaussian" and path.exists()
+            else None
+        )
 
     def expected(self, names: Iterable[str] = ()) -> dict[Path, str]:
         """Every generated file of the named densities (all by default), as it should be."""
@@ -103,17 +94,17 @@ class Workspace:
         ) as pool:
             return list(pool.map(self.family_files, specs))
 
-    def orphans(self) -> list[Path]:
+    def orphans(self, fresh: Mapping[Path, str]) -> list[Path]:
         """Generated files whose density is gone."""
         known = set(known_specs(self.specs))
         modules = (self.root / "generated").glob("*.py")
-        pages = self.pages.glob("*.md")
         kept = HAND_WRITTEN | {"registry.py"}
         found = [f for f in modules if f.name not in kept and f.stem not in known]
+        pages = self.pages.glob("*.md")
         found += [f for f in pages if f.name not in ("README.md", "coverage.md") and f.stem not in known]
-        found += [f for f in (self.pages / "records").glob("*.toml") if f.stem not in known]
-        pictures = (self.pages / "images").glob("*.svg")
-        return sorted(found + [f for f in pictures if f.stem.rsplit("-", 1)[0] not in known | {"overview"}])
+        if self.pages.is_dir():
+            found += gallery_orphans(self.pages, known, fresh)
+        return sorted(found)
 
     def differences(self, files: Mapping[Path, str], limit: int = 40) -> list[str]:
         """Lines that show where the files on disk differ from what they should be; empty when they agree."""

@@ -18,8 +18,8 @@ Radii at scale 1, for rho > 1/2 (0 below):
     linf  converted from l2: R * 1/sqrt(d)
 
 Verified when this file was written:
-    proved    psi' equals its sum of powers; the Pearson identity of the radial law; R(1/2) = 0
-    enclosed  42 radii (dim 2, 64, 3072, 150528): none above its ball-arithmetic lower end, all within 1e-13 of it (relative)
+    proved    the Pearson identity of the radial law; psi' equals its sum of powers; R(1/2) = 0
+    enclosed  8 radii (dim 2): none above its ball-arithmetic lower end, all within 1e-13 of it (relative)
 """
 
 from __future__ import annotations
@@ -117,13 +117,13 @@ def growth_l2(fail: np.ndarray, *, dim: int) -> np.ndarray:
 
 
 def sigma_of_scale(scale: float, *, dim: int) -> float:
-    """Standard deviation of a coordinate at this scale."""
+    """Standard deviation of a coordinate at this scale; ValueError where it is infinite."""
     check(dim=dim)
     return special.positive("scale", scale) * _unit_sigma(dim)
 
 
 def scale_of_sigma(sigma: float, *, dim: int) -> float:
-    """The scale at which a coordinate has this standard deviation."""
+    """The scale at which a coordinate has this standard deviation; ValueError where it is infinite."""
     check(dim=dim)
     return special.positive("sigma", sigma) / _unit_sigma(dim)
 
