@@ -24,6 +24,7 @@ from derive.frontier import (
     Measured,
     bounds,
     inverse_integral,
+    panel_sums,
 )
 from derive.logdensity import LogDensity, log_density
 
@@ -140,12 +141,16 @@ class RadialLaw:
     @cached_property
     def _distribution(self) -> CubicHermiteSpline:
         edges = self.frontier.edges
-        log_mu, _ = self.measures(edges)
-        total = np.concatenate([[0.0], np.cumsum(self.frontier.masses[0])])
-        return CubicHermiteSpline(edges, total / total[-1], np.exp(log_mu - self.frontier.log_total))
+        edges = np.unique(
+            np.concatenate([edges[:-1] + k / 8 * np.diff(edges) for k in range(8)] + [edges[-1:]])
+        )
+        mass, _ = panel_sums(self.measures, edges[:-1], edges[1:], self.frontier.log_total)
+        total = np.concatenate([[0.0], np.cumsum(mass)])
+        slope = np.exp(self.measures(edges)[0] - self.frontier.log_total)
+        return CubicHermiteSpline(edges, total / total[-1], slope)
 
     def cdf(self, r: Array) -> Array:
-        """P(radius ≤ r), interpolated between the edges of the quadrature (error below 1e-6 where the density is smooth)."""
+        """P(radius ≤ r), interpolated between the edges of the quadrature (error below 1e-6)."""
         low, high = self.range
         with np.errstate(divide="ignore"):
             u = np.log(r)

@@ -86,6 +86,11 @@ class ShellGrowth:
     def same(self, other: object) -> bool:
         return isinstance(other, ShellGrowth) and self.law == other.law
 
+    @property
+    def goal(self) -> float:
+        """Difference of chord and tangent at which to stop."""
+        return 1e-13 if self.smooth else 1e-9
+
     @cached_property
     def _table(self) -> tuple[Array, Array]:
         """log r and psi, rising; NoOracle where psi falls."""
@@ -136,7 +141,7 @@ class ShellGrowth:
 
         edges = self._edges
         if not self.smooth:
-            edges, _ = refined(both, edges, 1e-11, 1e-13)
+            edges, _ = refined(both, edges, 1e-10, 1e-11)
         mu, nu = panel_sums(both, edges[:-1], edges[1:], self.law.frontier.log_total)
         return float(np.sum(mu)), float(np.sum(nu))
 
@@ -161,11 +166,14 @@ class ShellGrowth:
         while high[3] >= 0.0 and width < 1e4:
             low, high, width = high, point(high[0] + width), 2.0 * width
         best = _sides(low, high, p)
-        for turn in range(STEPS):
-            if best[1] - best[0] <= 1e-13 or high[0] - low[0] <= 1e-9 * (1.0 + abs(low[0])):
+        last = np.inf
+        for _ in range(STEPS):
+            if best[1] - best[0] <= self.goal or high[0] - low[0] <= 1e-9 * (1.0 + abs(low[0])):
                 break
             drop = low[3] - high[3]
-            share = low[3] / drop if np.isfinite(drop) and drop > 0.0 and turn % 4 != 3 else 0.5
+            slow = high[0] - low[0] > 0.1 * last  # a jump of the mass: halve
+            share = low[3] / drop if np.isfinite(drop) and drop > 0.0 and not slow else 0.5
+            last = high[0] - low[0] if not slow else np.inf
             step = 0.02 * min(share, 1.0 - share) + 1e-9
             for guess in (share - step, share + step) if share != 0.5 else (0.5,):
                 threshold = low[0] + (high[0] - low[0]) * min(max(guess, 1e-6), 1.0 - 1e-6)

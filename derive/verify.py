@@ -7,6 +7,7 @@ quadrature of that text, no direction tried may break them, and the sampler's dr
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -16,7 +17,7 @@ import numpy as np
 import sympy as sp
 import torch
 
-from derive.bounds import checked_values, enclose
+from derive.bounds import Enclosure, checked_values, enclose
 from derive.check import Check
 from derive.engine import Family, derive_family
 from derive.formula import dim as dim_symbol
@@ -26,6 +27,7 @@ from derive.identities import identities
 from derive.neyman import directions, exact_growth, radius_along, sampled_growth
 from derive.oracle import NoOracle, Oracle
 from derive.spec import Spec, SpecError
+from derive.timelimit import limited
 from generated.registry import load
 
 NORMS = {"1": "l1", "2": "l2", "inf": "linf"}
@@ -40,6 +42,9 @@ LEVEL_SET_FAILS = (
     2.0**-10,
 )  # nearer the ends the error of a growth outweighs what is left of 1/2 - p, or of p
 TOLERANCE = 1e-9
+ENCLOSURE_SECONDS = (
+    3.0  # for all enclosures of one norm; what takes longer is left to the evidence of the module itself
+)
 POINTS = 60_000  # of one likelihood-ratio test
 SEED = 20_200_208
 
@@ -268,23 +273,25 @@ def _enclosures(
     tally: _Tally,
 ) -> None:
     """Ball arithmetic against the oracle, and the float against the ball, where both were computed."""
+    until = time.monotonic() + ENCLOSURE_SECONDS
     for fail in ENCLOSED:
         if fail not in best:
             continue
         value, error = best[fail].value, best[fail].error
+        left = until - time.monotonic()
         try:
-            ball = enclose(
-                family,
-                adversary,
-                dim=case.dim,
-                rho=1 - sp.Rational(fail),
-                parameters=case.values,
-                scale=sp.Integer(1),
+            ball = (
+                limited(_enclosure, family, adversary, case, fail, seconds=left, default=None)
+                if left > 0.0
+                else None
             )
+            if ball is None:
+                raise ArithmeticError(f"none within {ENCLOSURE_SECONDS:g} s")
         except (ArithmeticError, NotImplementedError) as problem:
             tally.skipped.add(f"no enclosure: {problem}")
             continue
         low, high = float(sp.Rational(ball.lower)), float(sp.Rational(ball.upper))
+        width = 1 - sp.Rational(ball.lower) / sp.Rational(ball.upper)
         where = f"{case} 1-rho={fail:.3g}: enclosure [{ball.lower}, {ball.upper}]"
         fault = (
             ""
@@ -296,7 +303,12 @@ def _enclosures(
         )
         if not fault and sp.Rational(radius) > sp.Rational(ball.upper):
             fault = f"{where}, radius {radius!r} above it"
-        tally.add((high - low) / high, fault)
+        tally.add(float(width), fault)
+
+
+def _enclosure(family: Family, adversary: str, case: _Case, fail: float) -> Enclosure:
+    rho = 1 - sp.Rational(fail)
+    return enclose(family, adversary, dim=case.dim, rho=rho, parameters=case.values, scale=sp.Integer(1))
 
 
 def _growth(module: ModuleType, adversary: str, case: _Case, tally: _Tally) -> None:
