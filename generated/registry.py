@@ -6,10 +6,17 @@ import importlib
 from types import ModuleType
 
 _MODULES = {
+    "exp_l1": "generated.exp_l1",
+    "exp_l2": "generated.exp_l2",
     "exp_linf": "generated.exp_linf",
     "gaussian": "generated.gaussian",
+    "generalized_normal": "generated.generalized_normal",
     "laplace": "generated.laplace",
+    "pareto": "generated.pareto",
+    "pow_l2": "generated.pow_l2",
+    "pow_linf": "generated.pow_linf",
     "uniform": "generated.uniform",
+    "uniform_ball": "generated.uniform_ball",
 }
 FAMILIES: tuple[str, ...] = tuple(_MODULES)
 
