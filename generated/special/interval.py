@@ -37,7 +37,9 @@ def _wide(low: Cells, high: Cells, error: float) -> Interval:
     """[low, high] widened by a relative error and the smallest float; an infinite lower end becomes a float."""
     low = np.where(np.isposinf(low), np.finfo(float).max, low)
     high = np.where(np.isneginf(high), np.finfo(float).min, high)
-    return Interval(_down(low - error * np.abs(low)), _up(high + error * np.abs(high)))
+    bad = np.isnan(low) | np.isnan(high)
+    low, high = _down(low - error * np.abs(low)), _up(high + error * np.abs(high))
+    return Interval(np.where(bad, np.nan, low), np.where(bad, np.nan, high))
 
 
 def _product(a: Cells, b: Cells) -> Cells:
