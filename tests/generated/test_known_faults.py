@@ -30,16 +30,6 @@ TABULATED: list[tuple[str, str, dict[str, float]]] = [
 """Families whose radius comes from nodes that are computed first, at parameters that no other test uses."""
 
 
-def needs(family: str) -> pytest.MarkDecorator:
-    """Skips a test of a family that this build does not have."""
-    return pytest.mark.skipif(family not in registry.FAMILIES, reason=f"there is no family {family} here")
-
-
-def family_cases(*entries: tuple[Any, ...]) -> list[Any]:
-    """Parameter sets whose first entry is a family."""
-    return [pytest.param(*entry, marks=needs(entry[0]), id=f"{entry[0]}-{entry[1:]}") for entry in entries]
-
-
 def test_defect_linf_radial_l1_second_branch() -> None:
     """Past ρ = 1-1/(2d) the radius bends upwards: 4.43 at d = 4, ρ = 0.97, not the straight line's 3.76."""
     got = Member("exp_linf", "1", 4, {"k": 1.0}).at(0.97)
@@ -138,7 +128,6 @@ def test_defect_nothing_is_extrapolated_upwards(k: float, bits: int) -> None:
 L2_SINGULAR = [(10, 1.0, 4.0), (10, 2.0, 4.5), (64, 2.0, 56.0), (784, 1.0, 300.0)]
 
 
-@needs("exp_l2")
 @pytest.mark.parametrize(("dim", "k", "j"), L2_SINGULAR)
 @pytest.mark.parametrize("fail", [0.4, 0.1, 2.0**-20, 2.0**-50])
 def test_defect_l2_radial_tail_under_its_own_gamma_law(dim: int, k: float, j: float, fail: float) -> None:
@@ -153,7 +142,7 @@ def test_defect_l2_radial_tail_under_its_own_gamma_law(dim: int, k: float, j: fl
 
 @pytest.mark.parametrize(
     ("family", "params"),
-    family_cases(("exp_l2", {"k": 1.7, "j": 3.0}), ("pow_l2", {"k": 1.7, "a": 2000.0})),
+    [("exp_l2", {"k": 1.7, "j": 3.0}), ("pow_l2", {"k": 1.7, "a": 2000.0})],
 )
 def test_defect_a_level_set_radius_takes_seconds(family: str, params: dict[str, float]) -> None:
     """From nothing, at parameters never seen before, in dimension 3072: seconds, where tables took minutes."""
@@ -187,7 +176,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     yield names
 
 
-@pytest.mark.parametrize(("family", "adversary", "params"), family_cases(*TABULATED))
+@pytest.mark.parametrize(("family", "adversary", "params"), TABULATED)
 def test_defect_table_is_not_built_again_on_every_call(
     family: str, adversary: str, params: dict[str, float], built: list[str]
 ) -> None:
@@ -204,7 +193,6 @@ def test_defect_table_is_not_built_again_on_every_call(
     assert not np.array_equal(first, other)
 
 
-@needs("exp_l2")
 @pytest.mark.parametrize("bits", [20, 40, 50, 53])
 @pytest.mark.parametrize(("k", "j"), [(1.0, 0.0), (2.0, 5.0)])
 def test_defect_level_set_tables_are_not_extrapolated_upwards(bits: int, k: float, j: float) -> None:
@@ -227,7 +215,6 @@ def test_defect_no_family_has_negative_radii(family: str) -> None:
         assert np.all(member.radius(above) >= 0.0)
 
 
-@needs("generalized_normal")
 @pytest.mark.parametrize("dim", [1, 10, 3072])
 def test_defect_sixth_power_l1_radius_is_not_above_the_exact_one(dim: int) -> None:
     """e^{-|x/√2|⁶} iid, l1, ρ = 0.9: exactly √2·(Gamma_{1/6} quantile of 0.8)^{1/6} = 1.0779…, not 1.121."""
@@ -248,7 +235,7 @@ def test_defect_laplace_l1_radius_is_not_far_below_the_exact_one() -> None:
 
 @pytest.mark.parametrize(
     ("family", "adversary", "params"),
-    family_cases(("laplace", "1", {}), ("generalized_normal", "1", {"p": 6.0})),
+    [("laplace", "1", {}), ("generalized_normal", "1", {"p": 6.0})],
 )
 def test_defect_radii_need_no_search(family: str, adversary: str, params: dict[str, float]) -> None:
     """A thousand radii in less than the nine seconds that a Monte Carlo search takes for one, and always the same."""
