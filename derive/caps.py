@@ -16,7 +16,14 @@ from functools import reduce
 from flint import arb, arb_series, ctx
 
 from derive.ball import hull
-from derive.taylor import LogRadial, Undecided, coefficients, constant_term, recentred
+from derive.taylor import (
+    LogRadial,
+    Undecided,
+    coefficients,
+    constant_term,
+    last_coefficient,
+    recentred,
+)
 
 ORDER = 31
 """Coefficients of a panel's series; the next one bounds the remainder."""
@@ -77,8 +84,8 @@ class CapIntegrals:
         self.psi, self.steepness, self.dim = psi, steepness, dim
         self.reference, self.low, self.high, self.ceiling, self.slack = reference, low, high, ceiling, slack
         self.log_norm = (
-            arb(dim) / 2
-        ).lgamma() - (arb(dim - 1) / 2).lgamma() - arb.pi().log() / 2 if dim > 1 else arb(0)
+            (arb(dim) / 2).lgamma() - (arb(dim - 1) / 2).lgamma() - arb.pi().log() / 2 if dim > 1 else arb(0)
+        )
 
         self.floor = psi.at(arb(-FARTHEST))
 
@@ -114,16 +121,20 @@ class CapIntegrals:
 
     def _log_density(self, centre: arb, half: arb) -> tuple[_Series, _Series]:
         """psi and dim·u - psi - reference on a panel."""
+        terms = [centre, half] + [arb(0)] * (ORDER - 2)
         with _Terms(ORDER):
-            u = arb_series([centre, half])
+            u = arb_series(terms)
             psi = self.psi.series(u)
-        with _Terms(ORDER + 1):
-            wide = arb_series([centre + half * arb(0, 1), half])
-            last = coefficients(self.psi.series(wide), ORDER + 1)[ORDER]
-            _check(last)
-            levels = _Series(psi, recentred(coefficients(psi, ORDER), last))
             log = self.dim * u - psi - self.reference
+            height = constant_term(log).exp() * half
+        last = last_coefficient(self.psi.series, terms, self._enough(height))
+        with _Terms(ORDER + 1):
+            levels = _Series(psi, recentred(coefficients(psi, ORDER), last))
             return levels, _Series(log, recentred(coefficients(log, ORDER), -last))
+
+    def _enough(self, scale: arb) -> arb:
+        """An error of this size, times `scale`, does not matter."""
+        return self.slack / 256 / scale
 
     def _mass(self, centre: arb, half: arb) -> _Series:
         _, log = self._log_density(centre, half)
@@ -134,8 +145,10 @@ class CapIntegrals:
             piece = self._integrated(self._mass(start + half, half), half)
         except Undecided:
             piece = _FAILED
-        return piece if bool(piece.error < self.slack) else min(
-            piece, self._crude_mass(start, half), key=lambda one: float(one.error)
+        return (
+            piece
+            if bool(piece.error < self.slack)
+            else min(piece, self._crude_mass(start, half), key=lambda one: float(one.error))
         )
 
     def _integrated(self, f: _Series, half: arb) -> _Piece:
@@ -285,10 +298,10 @@ class _Sweep:
         nearest = abs(cosine).lower()
         rest = ((1 - nearest * nearest).log() * (arb(self.all.dim - 1) / 2)).exp().upper() / 2
         most = (constant_term(mass.whole) * half * 2).upper()
-        if not bool(rest * most < self.all.slack):
+        if not bool(rest * most < self.all.slack / 256):
             return None
         if bool(cosine < 0):
-            return _Piece(hull(arb(0), rest * most), rest * most, ORDER)
+            return _Piece(hull(arb(0), rest * most), rest * most, 1)
         piece = self.all._integrated(mass, half)
         return _Piece(piece.value - hull(arb(0), rest * most), piece.error + rest * most, ORDER)
 
@@ -301,20 +314,31 @@ class _Sweep:
         with _Terms(ORDER):
             goal = self._target(levels.centre)
             terms = [t.mid() for t in coefficients(self._inverse(first, goal), ORDER)]
-            missed = sum((abs(t) for t in coefficients(self.all.psi.series(arb_series(terms)) - goal, ORDER)), arb(0))
+            reached = coefficients(self.all.psi.series(arb_series(terms)), ORDER)
+            missed = sum(
+                (abs(a - b) for a, b in zip(reached, coefficients(goal, ORDER), strict=True)), arb(0)
+            )
+        last = last_coefficient(self.all.psi.series, terms, self.all._enough(arb(1)))
         with _Terms(ORDER + 1):
-            whole = recentred(terms, arb(0))
-            last = coefficients(self.all.psi.series(whole) - self._target(levels.whole), ORDER + 1)[ORDER]
-            missed = (missed + abs(last)).upper()
-            error = self._solved(constant_term(whole), missed)
+            missed = (missed + abs(last - coefficients(levels.whole, ORDER + 1)[ORDER])).upper()
+            rate = coefficients(recentred(reached, last), 2)[1]
+            error = self._solved(terms, rate, missed)
             terms[1] -= half
             terms[0] -= centre
             return _Series(arb_series(terms), recentred(terms, arb(0))), error
 
-    def _solved(self, where: arb, missed: arb) -> arb:
-        """How far u is from the solution of psi(e^u) = target when psi(e^u) misses it by `missed`, u anywhere in `where`."""
-        around = where + arb(0, where.rad()) + arb(0, _ACCURATE)
-        least = self.all.steepness.at(around).lower()
+    def _solved(self, terms: list[arb], rate: arb, missed: arb) -> arb:
+        """How far this polynomial u is from the solution of psi(e^u) = target, when psi(e^u) misses it by `missed` at most.
+
+        `rate` encloses the slope of psi(e^u) on the panel: with u's own slope it bounds the steepness there; beyond the ends of the panel
+        a small ball does.
+        """
+        slope = coefficients(recentred(terms, arb(0)), 2)[1]
+        if not (bool(rate > 0) and bool(slope > 0)):
+            raise Undecided("psi is too flat here")
+        least = rate.lower() / slope.upper()
+        for end in (sum(terms, arb(0)), sum((-t if k % 2 else t for k, t in enumerate(terms)), arb(0))):
+            least = least.min(self.all.steepness.at(end + arb(0, _ACCURATE)).lower())
         if not (bool(least > 0) and bool(missed < least * _ACCURATE)):
             raise Undecided("psi is too flat here")
         return (missed / least).upper()
@@ -344,7 +368,9 @@ class _Sweep:
         with _Terms(ORDER):
             cosine = value(arb_series([centre, half]), ratio.centre)
         with _Terms(ORDER + 1):
-            last = coefficients(value(arb_series([centre + half * arb(0, 1), half]), ratio.whole), ORDER + 1)[ORDER]
+            last = coefficients(value(arb_series([centre + half * arb(0, 1), half]), ratio.whole), ORDER + 1)[
+                ORDER
+            ]
             _check(last)
             return _Series(cosine, recentred(coefficients(cosine, ORDER), last))
 
@@ -393,7 +419,11 @@ class _Sweep:
         mass = self.all._mass_piece(start, half)
         between = (mass.value * (most - least)).upper()
         value = mass.value * hull(least, most)
-        return _Piece(value, mass.error * most + between, min(mass.order, ORDER if most == least else 2)), None, final
+        return (
+            _Piece(value, mass.error * most + between, min(mass.order, ORDER if most == least else 2)),
+            None,
+            final,
+        )
 
     def _at(self, cosine: arb) -> arb:
         if bool(cosine >= 1):
@@ -408,7 +438,9 @@ class _Sweep:
         over, under = e * e - _squared(final), e * e - _squared(first)
         high = _largest([r + under / r for r in radii])
         low = _smallest([r + over / r for r in radii])
-        if not (bool(over < radii[0] ** 2) or bool(over > radii[1] ** 2)):  # the smallest value may be where r² = e² - s²
+        if not (
+            bool(over < radii[0] ** 2) or bool(over > radii[1] ** 2)
+        ):  # the smallest value may be where r² = e² - s²
             low = _smallest([low, 2 * over.max(arb(0)).sqrt()])
         direct = hull(low / (2 * e), high / (2 * e))
         try:
@@ -426,7 +458,11 @@ class _Sweep:
 def cosine_distribution(dim: int, cosine: arb) -> arb:
     """P(a coordinate of a uniform point on the unit sphere ≤ cosine) for a ball, cut to [-1, 1]; relatively accurate near -1."""
     low, high = cosine.lower().max(arb(-1)), cosine.upper().min(arb(1))
-    return _cosine_point(dim, low) if bool(low == high) else hull(_cosine_point(dim, low), _cosine_point(dim, high))
+    return (
+        _cosine_point(dim, low)
+        if bool(low == high)
+        else hull(_cosine_point(dim, low), _cosine_point(dim, high))
+    )
 
 
 def _cosine_point(dim: int, cosine: arb) -> arb:

@@ -18,6 +18,7 @@ from flint import arb, arb_poly, arb_series, ctx
 from derive.ball import evaluate, hull
 from derive.formula import Expm1, Log1p, Mixture, Share, r
 
+PARTS = (1, 3, 9)
 INTEGER_POWERS = 24
 """Powers up to this are products, so that their base may have any sign."""
 
@@ -45,7 +46,9 @@ class _Series:
         x = x if isinstance(x, arb_series) else arb_series([x])
         match name:
             case "tanh":
-                return 1 - 2 / ((2 * x).exp() + 1)
+                sign = -1 if bool(constant_term(x).mid() < 0) else 1
+                decay = (-2 * sign * x).exp()
+                return sign * (1 - decay) / (1 + decay)
             case "cosh":
                 return (x.exp() + (-x).exp()) / 2
             case "sinh":
@@ -91,7 +94,9 @@ class _Arrays:
     def select(self, choices: list[tuple[Callable[[], Any], list[tuple[str, Any]]]]) -> Any:
         result: Any = np.nan
         for value, conditions in reversed(choices):
-            holds = reduce(np.logical_and, (_RELATIONS[name](difference) for name, difference in conditions), True)
+            holds = reduce(
+                np.logical_and, (_RELATIONS[name](difference) for name, difference in conditions), True
+            )
             result = np.where(holds, value(), result)
         return result
 
@@ -132,7 +137,9 @@ class LogRadial:
         """NotImplementedError for a function that has no series here."""
         if expression.has(sp.Min, sp.Max, sp.Abs):
             expression = expression.rewrite(sp.Piecewise)
-        return cls(_compiled(expression))
+        expression = expression.replace(sp.sech, lambda x: 1 / sp.cosh(x))
+        # where all of these logarithms are real the identities hold, and elsewhere there is no number
+        return cls(_compiled(sp.expand_log(expression, force=True)))
 
     def series(self, u: arb_series) -> arb_series:
         """Composition with u, of length ctx.cap; Undecided when a branch is not settled by u's constant term."""
@@ -167,15 +174,14 @@ def coefficients(x: arb_series, count: int) -> list[arb]:
     return found + [arb(0)] * (count - len(found))
 
 
-def recentred(series: list[arb], last: arb) -> arb_series:
+def recentred(terms: list[arb], last: arb) -> arb_series:
     """Coefficients about every point of [-1, 1] at once.
 
-    `series` holds the first N coefficients of f about 0 and `last` encloses the N-th about every point of [-1, 1]; the result
+    `terms` holds the first N coefficients of f about 0 and `last` encloses the N-th about every point of [-1, 1]; the result
     encloses coefficients 0 … N about every point.
     """
-    count = len(series)
-    spread = arb(0, 1)
-    shifted = coefficients_of(arb_poly(series)(arb_poly([spread, 1])), count)
+    count = len(terms)
+    shifted = _shifted(terms, arb(0, 1))
     bound = arb(0, abs(last).upper())
     binomial = 1
     for k in range(count):
@@ -184,9 +190,37 @@ def recentred(series: list[arb], last: arb) -> arb_series:
     return arb_series([*shifted, last])
 
 
-def coefficients_of(polynomial: arb_poly, count: int) -> list[arb]:
-    found = polynomial.coeffs()
-    return found + [arb(0)] * (count - len(found))
+def last_coefficient(function: Callable[[arb_series], arb_series], terms: list[arb], enough: arb) -> arb:
+    """Encloses the N-th coefficient of function(p), p the polynomial of these N terms, about every point of [-1, 1].
+
+    [-1, 1] is cut into smaller parts until the enclosure is smaller than `enough`, or no longer worth it. Undecided if none is finite.
+    """
+    count = len(terms)
+    previous, ctx.cap = ctx.cap, count + 1
+    best = arb("nan")
+    try:
+        for parts in PARTS:
+            found: list[arb] = []
+            for k in range(parts):
+                place = arb(2 * k + 1 - parts, 1) / parts
+                found.append(coefficients(function(arb_series(_shifted(terms, place))), count + 1)[count])
+                if not found[-1].is_finite():
+                    break
+            value = reduce(hull, found)
+            if value.is_finite():
+                best = value
+                if bool(abs(value) < enough):
+                    break
+    finally:
+        ctx.cap = previous
+    if not best.is_finite():
+        raise Undecided("the series cannot be bounded on this panel")
+    return best
+
+
+def _shifted(terms: list[arb], place: arb) -> list[arb]:
+    found = arb_poly(terms)(arb_poly([place, 1])).coeffs()
+    return found + [arb(0)] * (len(terms) - len(found))
 
 
 def _compiled(expression: sp.Expr) -> _Node:
@@ -198,6 +232,12 @@ def _compiled(expression: sp.Expr) -> _Node:
         return lambda numbers, u: u
     if isinstance(expression, sp.Piecewise):
         return _piecewise(expression)
+    if isinstance(expression, sp.log):
+        total = expression.args[0]
+        if total.has(sp.cosh, sp.sinh):
+            total = sp.expand(total.rewrite(sp.exp))
+        if isinstance(total, sp.Add) and total.has(sp.exp):
+            return _log_sum(total)
     parts = [_compiled(a) for a in expression.args]
     if isinstance(expression, sp.Add | sp.Mul):
         join = add if isinstance(expression, sp.Add) else mul
@@ -241,7 +281,27 @@ def _power(expression: sp.Pow) -> _Node:
 
 def _mixture(numbers: _Numbers, parts: list[Any]) -> Any:
     pivot = numbers.pivot(parts)
-    return pivot - numbers.call("log", reduce(add, (1 if x is pivot else numbers.call("exp", pivot - x) for x in parts)))
+    return pivot - numbers.call(
+        "log", reduce(add, (1 if x is pivot else numbers.call("exp", pivot - x) for x in parts))
+    )
+
+
+def _log_sum(total: sp.Add) -> _Node:
+    """log(Σ factor·exp(exponent)), the largest exponential taken out."""
+    exponents: list[_Node] = []
+    factors: list[_Node] = []
+    for term in total.args:
+        powers = [f for f in sp.Mul.make_args(term) if isinstance(f, sp.exp)]
+        exponents.append(_compiled(sp.Add(*(f.args[0] for f in powers))))
+        factors.append(_compiled(term / sp.Mul(*powers)))
+
+    def node(numbers: _Numbers, u: Any) -> Any:
+        found = [-exponent(numbers, u) for exponent in exponents]
+        pivot = numbers.pivot(found)
+        scaled = (f(numbers, u) * numbers.call("exp", pivot - x) for f, x in zip(factors, found, strict=True))
+        return numbers.call("log", reduce(add, scaled)) - pivot
+
+    return node
 
 
 def _share(numbers: _Numbers, parts: list[Any], index: int) -> Any:
@@ -255,7 +315,10 @@ def _piecewise(expression: sp.Piecewise) -> _Node:
     def node(numbers: _Numbers, u: Any) -> Any:
         return numbers.select(
             [
-                (lambda value=value: value(numbers, u), [(name, side(numbers, u)) for name, side in conditions])  # type: ignore[misc]
+                (
+                    lambda value=value: value(numbers, u),
+                    [(name, side(numbers, u)) for name, side in conditions],
+                )  # type: ignore[misc]
                 for value, conditions in branches
             ]
         )
