@@ -80,6 +80,7 @@ class _Slope:
     ) -> tuple[Cumulative, np.ndarray, np.ndarray]:
         """(the integrals, theirs from the top end to every edge of the piece, and the errors of these)."""
         part = sums.total[self.first : self.last]
+        tail = tail and not (self.rising and self.law.bounded)  # there the cap takes its place
         end = (sums.above[-1] if self.rising else sums.below[0]) if tail else 0.0
         ordered, errors = (part[::-1], (part * error)[::-1]) if self.rising else (part, part * error)
         return (
@@ -178,7 +179,10 @@ def _parts(law: RadialLaw) -> tuple[list[_Slope], _Steps]:
     mass, error = _masses(law, bounds[:, 0], bounds[:, 1])
     score = bounds[:, 2]
     if math.isfinite(cap.score) and cap.mass > 0.0:
-        mass, error = np.append(mass, cap.mass * law.law_sums.whole), np.append(error, 0.0)
+        mass, error = (
+            np.append(mass, cap.mass * law.law_sums.whole),
+            np.append(error, cap.doubt * law.law_sums.whole),
+        )
         score = np.append(score, cap.score)
     order = np.argsort(-score, kind="stable")
     order = order[mass[order] > 0.0]
@@ -222,7 +226,7 @@ def _nodes(law: RadialLaw) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(share of the law, E[score; its highest], threshold) by descending share from 1; shares from below, E from above."""
     whole, cap = law.law_sums.whole, law.cap
     finite = law.law_sums.total * np.expm1(np.minimum(law.fine.error, 1.0))
-    drift = float(finite.sum()) / whole + 1e-15
+    drift = float(finite.sum()) / whole + 1e-15 + cap.doubt
     slopes, steps = _parts(law)
     shares = 2.0 * sc.ndtr(-DEEPEST * (np.arange(1, NODES) / NODES) ** 2.5)
     for piece in slopes:
@@ -268,7 +272,7 @@ def _nodes(law: RadialLaw) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     threshold = np.exp(lowest)
     y, phi = (mass - mass_error) / whole, (score + score_error) / whole
     if math.isinf(cap.score):
-        y = y + np.where(threshold <= cap.least, 0.5 * cap.mass, 0.0)
+        y = y + np.where(threshold <= cap.least, cap.mass, 0.0)
     y, phi = y * (1.0 - drift), (phi + cap.jump) * (1.0 + 2.0 * drift)
     total = (
         step_score[-1]

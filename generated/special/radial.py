@@ -31,11 +31,12 @@ class Cap:
     """What is left between the last panel and a finite bound, where floats cannot follow.
 
     `jump` bounds the density of r at the bound (its fall to 0) from above, with the score of an unbounded cap in it;
-    `mass` is the cap's probability, `score` its largest and `least` its smallest score.
+    `mass` is the cap's probability up to `doubt`, `score` its largest and `least` its smallest score.
     """
 
     jump: float
     mass: float
+    doubt: float
     score: float
     least: float
 
@@ -203,24 +204,38 @@ class RadialLaw:
     def cap(self) -> Cap:
         """The part beyond the last panel; ValueError where nothing bounds its score."""
         if not self.bounded:
-            return Cap(0.0, 0.0, 0.0, math.inf)
+            return Cap(0.0, 0.0, 0.0, 0.0, math.inf)
         panels, bound = self.fine, self.density.bound
         whole = self.law_sums.whole
         r, rest = (float(a[0]) for a in self.chart.radius(panels.edges[-1:]))
         here = math.exp(float(panels.edge_level[-1])) / rest / whole  # the density of r where the panels end
         if float(panels.edge_level[-1]) < -ENOUGH and here * bound < 1e-25:
-            return Cap(0.0, 0.0, 0.0, math.inf)
+            return Cap(0.0, 0.0, 0.0, 0.0, math.inf)
+        here *= 1.0 + math.expm1(min(float(panels.error[-1]), 1.0))
         # up to the last floats: there the density is taken to be monotone, as on the rest of the cap
         steep, _ = enclose(
             self.density.steepness, Interval(np.array([r]), np.array([bound * (1.0 - 2.0**-48)]))
         )
         low, high, width = float(steep.low[0]), float(steep.high[0]), math.log1p(rest / r) * (1.0 + 1e-9)
-        mass = self.law_sums.above[-1] / whole
+        mass = float(self.law_sums.above[-1]) / whole
         if math.isfinite(low) and math.isfinite(high) and max(-low, high) * width < 1e-3:
             jump = here * math.exp((self.exponent - 1.0 - low) * width)
-            return Cap(jump, mass, max(-low, high) / r, max(low, -high, 0.0) / bound)
+            doubt = mass * (2.0 * width * (max(-low, high) + self.exponent) + 2.0 * float(panels.error[-1]))
+            return Cap(jump, mass, doubt, max(-low, high) / r, max(low, -high, 0.0) / bound)
         require(low >= 0.0, INFINITE)
-        return Cap(here * math.exp((self.exponent - 1.0) * width), mass, math.inf, low / bound)
+        least = self._least_mass(r, rest, here)
+        doubt = max(mass - least, 0.0)
+        return Cap(here * math.exp((self.exponent - 1.0) * width), least, doubt, math.inf, low / bound)
+
+    def _least_mass(self, r: float, rest: float, here: float) -> float:
+        """The probability beyond r = bound - rest from below, by the largest fall of the density on cells of a few floats."""
+        bound = self.density.bound
+        edges = bound - rest * 2.0 ** -np.arange(0.0, 2.6, 0.25)
+        edges = np.unique(np.concatenate([[r], edges[(edges > r) & (edges < bound * (1.0 - 2.0**-48))]]))
+        steep, _ = enclose(self.density.steepness, Interval(edges[:-1], edges[1:]))
+        fall = np.maximum(steep.high - (self.exponent - 1.0), 0.0) * np.diff(edges) / edges[:-1]
+        height = here * np.exp(-np.cumsum(fall) - 4.0 * float(self.fine.error[-1]))
+        return float(np.sum(np.nan_to_num(height) * np.diff(edges)))
 
     @cached_property
     def law_sums(self) -> Cumulative:
