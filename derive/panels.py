@@ -20,18 +20,20 @@ import sympy as sp
 from flint import arb, ctx
 
 from derive.ball import exact, hull
+from derive.boundary import Points, Walk, levels_of, walks
 from derive.pieces import Piece, Pieces, cut
 from derive.radial import RadialDensity
 from derive.span import ZERO
-from derive.sweep import LENGTH, Panel, Taylor, coefficients, expansion, panel
+from derive.sweep import LENGTH, Panel, Taylor, coefficients, expansion
 
-PRECISION = 448
+PRECISION = 256
 MOST_PANELS = 6000
-FINE = arb(2) ** -56
-"""Relative width of what a panel adds, for which it is not split further."""
+FINE = {False: arb(2) ** -56, True: arb(2) ** -44}
+"""Width, in proportion to the whole so far, at which a panel is not split further; wider where several boundaries move together."""
 REACHES = (12, 32, 64, 160, 1100)
 """Sweeps are kept for fractions of the mass down to 2**-reach."""
-LONGEST = arb(3)
+LONGEST = arb(4)
+GROWTH = arb(1.5)
 
 Range = tuple[Piece, arb, arb]
 
@@ -82,7 +84,7 @@ def _working(precision: int) -> Iterator[None]:
 @lru_cache(maxsize=64)
 def sweep_of(density: RadialDensity, reach: int, precision: int) -> Sweep:
     """The sweep of a density for fractions of its mass above 2**-reach."""
-    return Sweep(cut(density, 72 + reach), arb(2) ** -reach)
+    return Sweep(cut(density, 62 + reach), arb(2) ** -reach)
 
 
 class Sweep:
@@ -91,98 +93,72 @@ class Sweep:
     def __init__(self, pieces: Pieces, least: arb) -> None:
         self._pieces = pieces
         self._start = pieces.size * least / 8  # steps before this mass serve for mass and share alone
-        self._tiny = pieces.size * least * arb(2) ** -70
+        self._tiny = pieces.size * least * arb(2) ** -58
         self._steps: list[_Step] = []
-        self._mass, self._share = ZERO, ZERO
+        self._mass, self._share, self._radius = ZERO, ZERO, ZERO
         self._sweep()
         self.total = hull(self._mass, self._mass + pieces.tail_mass)
         self.share = hull(self._share, self._share + pieces.tail_share)
 
     # the sweep
     def _sweep(self) -> None:
-        levels = _clusters(self._pieces.pieces)
-        where: dict[int, arb] = {}  # boundary points of the pieces that cross the present threshold
         pieces = self._pieces.pieces
-        for number, (low, high) in enumerate(levels):
-            following = levels[number + 1][1] if number + 1 < len(levels) else None
-            crossing = [
-                n for n, p in enumerate(pieces) if following is not None and _crosses(p, low, following)
-            ]
-            starts, ends, main = (
-                self._interval(crossing, low, following)
-                if crossing and following is not None
-                else ({}, {}, 0)
-            )
-            self._join(self._passed(where, starts, low, high), hull(low, high))
-            where = ends
-            if crossing:
-                self._along(crossing, main, starts, ends)
-
-    def _passed(self, where: dict[int, arb], starts: dict[int, arb], low: arb, high: arb) -> list[Range]:
-        """The ranges of u that join between the last panel above a threshold and the first below it."""
-        ranges: list[Range] = []
-        for n, piece in enumerate(self._pieces.pieces):
-            if piece.direction == 0:
-                level = piece.score(piece.low)
-                if bool(level >= low) and bool(level <= high):
-                    ranges.append((piece, piece.low, piece.high))
+        levels = levels_of(pieces)
+        open_pieces: set[int] = set()
+        where: Points = {}
+        for number, level in enumerate(levels):
+            whole = level.begin & level.end
+            if not (level.end - whole) <= open_pieces or level.begin & open_pieces:
+                raise ArithmeticError("the scores at the ends of pieces contradict their directions")
+            ranges = [(pieces[n], pieces[n].low, pieces[n].high) for n in sorted(level.flat | whole)]
+            ranges += [(pieces[n], where[n], pieces[n].bottom) for n in sorted(level.end - whole)]
+            where = {n: u for n, u in where.items() if n not in level.end}
+            where |= {n: pieces[n].top for n in level.begin - whole}
+            open_pieces = set(where)
+            score = hull(level.low, level.high)
+            if not open_pieces:
+                self._join(ranges, score)
                 continue
-            top, bottom = piece.score(piece.top), piece.score(piece.bottom)
-            begins, ends = (
-                bool(top >= low) and bool(top <= high),
-                bool(bottom >= low) and bool(bottom <= high),
-            )
-            if not begins and not ends and n not in where:
-                continue
-            first = where.get(n, piece.top)
-            last = starts.get(n, piece.bottom)
-            if n in where or begins:
-                ranges.append((piece, first, last))
-        return ranges
+            if number + 1 == len(levels):
+                raise ArithmeticError("a piece of the score without an end")
+            for walk in walks(pieces, tuple(sorted(open_pieces)), level, levels[number + 1]):
+                start, end = walk.points(walk.start), walk.points(walk.end)
+                score = hull(score, walk.score(walk.start))
+                self._join([*ranges, *((pieces[n], where[n], start[n]) for n in walk.crossing)], score)
+                self._along(walk, start, end)
+                ranges, where, score = [], end, walk.score(walk.end)
 
-    def _interval(
-        self, crossing: list[int], low: arb, following: arb
-    ) -> tuple[dict[int, arb], dict[int, arb], int]:
-        """Boundary points just below a threshold and just above the next, those on the main piece exact."""
+    def _along(self, walk: Walk, start: Points, end: Points) -> None:
         pieces = self._pieces.pieces
-        margin = arb(2) ** (-(ctx.prec * 5) // 8)
-        above, below = (low * (1 - margin)).mid(), (following * (1 + margin) + margin * low).mid()
-        first = {n: _solve(pieces[n], above) for n in crossing}
-        last = {n: _solve(pieces[n], below) for n in crossing}
-        main = max(crossing, key=lambda n: float(abs(first[n] - last[n])))
-        result = []
-        for points in (first, last):
-            at = points[main].mid()
-            level = pieces[main].score(at)
-            result.append({n: at if n == main else _solve(pieces[n], level) for n in crossing})
-        return result[0], result[1], main
-
-    def _along(self, crossing: list[int], main: int, starts: dict[int, arb], ends: dict[int, arb]) -> None:
-        pieces = self._pieces.pieces
-        stack = [(starts, ends)]
+        stack = [(walk.start, walk.end, start, end)]
+        length = LONGEST
         while stack:
-            start, end = stack.pop()
-            scores = hull(pieces[main].score(start[main]), pieces[main].score(end[main]))
-            if self._small(crossing, start, end, scores):
-                self._join([(pieces[n], start[n], end[n]) for n in crossing], scores)
+            low, high, start, end = stack.pop()
+            scores = hull(walk.score(low), walk.score(high))
+            ranges = [(pieces[n], start[n], end[n]) for n in walk.crossing]
+            if self._small(ranges, scores):
+                self._join(ranges, scores)
                 continue
-            middle = ((start[main] + end[main]) / 2).mid()
-            level = pieces[main].score(middle)
-            points = {
-                n: middle if n == main else _solve(pieces[n], level, start[n], end[n]) for n in crossing
-            }
-            if bool(abs(end[main] - start[main]) > LONGEST) or not self._accepted(
-                crossing, main, start, points, end
-            ):
-                if len(self._steps) + len(stack) > MOST_PANELS:
-                    raise ArithmeticError("too many panels")
-                stack += [(points, end), (start, points)]
+            width = abs(high - low)
+            if bool(width <= GROWTH * length):
+                middle = ((low + high) / 2).mid()
+                points = walk.points(middle, start, end)
+                if self._accepted(walk, low, high, (start, points, end)):
+                    length = width if bool(width < LONGEST) else LONGEST
+                    continue
+                length = width / 2
+            else:
+                cut_at = GROWTH * length / width
+                middle = (low + (high - low) * (cut_at if bool(cut_at < 0.5) else arb(0.5))).mid()
+                points = walk.points(middle, start, end)
+            if len(self._steps) + len(stack) > MOST_PANELS:
+                raise ArithmeticError("too many panels")
+            stack += [(middle, high, points, end), (low, middle, start, points)]
 
-    def _small(self, crossing: list[int], start: dict[int, arb], end: dict[int, arb], scores: arb) -> bool:
-        if not all(bool(abs(end[n] - start[n]) < 1) for n in crossing):
+    def _small(self, ranges: list[Range], scores: arb) -> bool:
+        if not all(bool(abs(end - start) < 1) for _, start, end in ranges):
             return False
-        total = sum((_bounded(self._pieces.pieces[n], start[n], end[n]) for n in crossing), ZERO)
-        return self._negligible(total, scores)
+        return self._negligible(sum((_bounded(*found) for found in ranges), ZERO), scores)
 
     def _negligible(self, mass: arb, scores: arb) -> bool:
         """Whether neither a mass nor its share matters."""
@@ -190,26 +166,19 @@ class Sweep:
             return False
         return bool(mass * scores.upper() <= self._tiny * self._pieces.score) or bool(self._pieces.score == 0)
 
-    def _accepted(
-        self,
-        crossing: list[int],
-        main: int,
-        start: dict[int, arb],
-        middle: dict[int, arb],
-        end: dict[int, arb],
-    ) -> bool:
-        pieces = self._pieces.pieces
-        others = [(pieces[n], start[n], middle[n], end[n]) for n in crossing if n != main]
+    def _accepted(self, walk: Walk, low: arb, high: arb, points: tuple[Points, Points, Points]) -> bool:
+        fine = FINE[len(walk.crossing) > 1]
         radius = None
         try:
-            found = panel(pieces[main], start[main], end[main], others)
+            found = walk.panel(low, high, points)
             mass, share = found.mass.whole, found.share.whole
-            if not (_narrow(mass) and _narrow(share)):
+            if not (_narrow(mass, self._mass + self._start, fine) and _narrow(share, self._share, fine)):
                 return False
             if bool(self._mass + mass > self._start):
                 radius = found.radius(self._share + self._pieces.edge)
-                if not _narrow(radius.whole):
+                if not _narrow(radius.whole, self._radius, fine):
                     return False
+                self._radius = self._radius + radius.whole.mid()
         except (ArithmeticError, ValueError):  # a ball too wide for the series
             return False
         self._steps.append(_Step(self._mass, self._share, found, radius, mass, ZERO))
@@ -239,7 +208,7 @@ class Sweep:
             centre, half = ((low + high) / 2).mid(), (high - low) / 2
             if bool(half < 2):
                 part = _quadrature(piece, low, centre, high)
-                if part is not None and _narrow(part):
+                if part is not None and _narrow(part, self._mass, FINE[False]):
                     total = total + part
                     continue
                 bound = _bounded(piece, low, high)
@@ -320,8 +289,9 @@ class Sweep:
         return step.mass + mass.integral(-mass.half, low), share, radius.integral(low, mass.half)
 
 
-def _narrow(ball: arb) -> bool:
-    return ball.is_finite() and bool(ball > 0) and bool(ball.rad() < FINE * ball.mid())
+def _narrow(ball: arb, beside: arb, fine: arb) -> bool:
+    """Whether a positive ball is narrow in proportion to itself and what it is added to."""
+    return ball.is_finite() and bool(ball > 0) and bool(ball.rad() < fine * (ball.mid() + beside.mid()))
 
 
 def _joined_radius(share: arb, level: arb, joining: arb) -> arb:
@@ -368,80 +338,3 @@ def _bounded(piece: Piece, one: arb, other: arb) -> arb:
     square = ZERO.union(abs(offset).upper() ** 2)
     top = fine[0] + fine[1] * offset + wide[2] * square
     return (top.upper().exp() * width).upper() if top.is_finite() else arb.pos_inf()
-
-
-# thresholds
-def _clusters(pieces: tuple[Piece, ...]) -> list[tuple[arb, arb]]:
-    """The scores at the pieces' ends, from the largest, those that cannot be told apart as one interval."""
-    values = [piece.score(end) for piece in pieces for end in (piece.low, piece.high)]
-    if not all(value.is_finite() for value in values):
-        raise ArithmeticError("a score at the end of a piece is not finite")
-    margin = arb(2) ** (-ctx.prec // 2)
-    spread = [((value * (1 - margin)).lower(), (value * (1 + margin)).upper()) for value in values]
-    spread.sort(key=_Key, reverse=True)
-    found: list[tuple[arb, arb]] = []
-    for low, high in spread:
-        if found and bool(high >= found[-1][0]):
-            found[-1] = (low if bool(low < found[-1][0]) else found[-1][0], found[-1][1])
-        else:
-            found.append((low, high))
-    return found
-
-
-class _Key:
-    def __init__(self, value: tuple[arb, arb]) -> None:
-        self.value = value[1]
-
-    def __lt__(self, other: _Key) -> bool:
-        return bool(self.value < other.value)
-
-
-def _crosses(piece: Piece, low: arb, following: arb) -> bool:
-    """Whether the piece takes every score between two neighbouring thresholds."""
-    return (
-        piece.direction != 0
-        and bool(piece.score(piece.top) >= low)
-        and bool(piece.score(piece.bottom) <= following)
-    )
-
-
-def _solve(piece: Piece, level: arb, one: arb | None = None, other: arb | None = None) -> arb:
-    """The ball of the u on the piece with score(u) = level, between two points if given; proved by signs."""
-    low, high = (piece.top, piece.bottom) if one is None or other is None else (one, other)
-    low, high = (low, high) if bool(low.mid() < high.mid()) else (high, low)
-    low, high = low.mid(), high.mid()
-    rising = piece.direction > 0
-    goal = level.mid()
-    at = ((low + high) / 2).mid()
-    for _ in range(2 * ctx.prec):
-        value = (piece.score(at) - goal).mid()
-        if bool(value == 0):
-            break
-        if bool(value > 0) == rising:
-            high = at
-        else:
-            low = at
-        before = ctx.cap
-        ctx.cap = 2
-        slope = (piece.sign * piece.branch.expand(at)[1])[1].mid()
-        ctx.cap = before
-        following = (at - value / slope).mid() if bool(slope != 0) else ((low + high) / 2).mid()
-        if not bool(following > low) or not bool(following < high):
-            following = ((low + high) / 2).mid()
-        if bool(abs(following - at) <= arb(2) ** (8 - ctx.prec) * (abs(at) + arb(2) ** -ctx.prec)):
-            at = following
-            break
-        at = following
-    return _certified(piece, level, at)
-
-
-def _certified(piece: Piece, level: arb, at: arb) -> arb:
-    step = (abs(at) + arb(2) ** -64) * arb(2) ** (12 - ctx.prec)
-    for _ in range(ctx.prec):
-        low, high = (at - step).mid(), (at + step).mid()
-        below, above = (low, high) if piece.direction > 0 else (high, low)
-        ends = piece.score(below), piece.score(above)
-        if bool(ends[0] < level) and bool(ends[1] > level):
-            return low.union(high)
-        step = 4 * step
-    raise ArithmeticError("a boundary point could not be enclosed")

@@ -22,6 +22,8 @@ from derive.steady import Steady
 from derive.timelimit import limited
 
 SECONDS = 4.0
+SHARE = arb(2) ** -62
+"""What is left out near 0 may be this much of the share, unless that takes too long a way."""
 _UNITS = {"+": 1, "-": -1, "0": 0}
 
 
@@ -278,12 +280,14 @@ def _left_tail(
         slope = branch.weight_slope(u)
         if bool(slope > 0) and bool(branch.log_weight(u) - slope.log() < goal):
             break
-    for _ in range(12):
+    for attempt in range(12):
         on = Span(ZERO, u.exp().upper())
         rate = _rational(branch.weight_slope(u) / 2)
         if rate > 0 and steady.sign(steady.factored(branch.exponent - rate - r * branch.score), on) == 1:
             mass = branch.log_weight(u).exp() / exact(rate)
-            return u, mass.upper(), _left_share(branch, turns.first, u, mass, steady)
+            share = _left_share(branch, turns.first, u, mass, steady)
+            if bool(share < SHARE * size * abs(branch.score_at(peak))) or attempt > 8:
+                return u, mass.upper(), share
         u, step = (u - step).mid(), 2 * step
     raise ArithmeticError("the mass near r = 0 is not bounded")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flint import arb, arb_series
+from flint import arb, arb_series, ctx
 
 from derive.pieces import Branch, Piece
 from derive.span import ZERO
@@ -82,6 +82,27 @@ def _without_constant(series: arb_series) -> arb_series:
     return arb_series([ZERO, *coefficients(series)[1:]])
 
 
+def _followed(moving: arb_series, step: arb_series) -> arb_series:
+    """The series z without constant term with moving(z(y)) = step(y), by Newton's method, which doubles the known terms.
+
+    Two series composed and solved at once: that z(y) is a tame function even where the inverse of `moving` is not keeps balls narrow.
+    """
+    slope, given = moving.derivative(), coefficients(step)
+    found = [ZERO, given[1] / moving[1]]
+    before = ctx.cap
+    try:
+        while len(found) < LENGTH:
+            known, ctx.cap = len(found), min(2 * len(found), LENGTH)
+            z = arb_series(found)
+            rest = moving(z) - step
+            rest = arb_series([ZERO if k < known else rest[k] for k in range(ctx.cap)])  # z is right so far
+            move = rest / slope(z)
+            found += [-move[k] for k in range(known, ctx.cap)]
+    finally:
+        ctx.cap = before
+    return arb_series(found)
+
+
 @dataclass(frozen=True)
 class Panel:
     """The boundary of {s ≥ c} between two thresholds: mass and share that join the set per dy."""
@@ -104,10 +125,59 @@ def _over(mass: list[arb], share: list[arb], constant: arb) -> list[arb]:
     return coefficients(arb_series(mass) / arb_series(total))
 
 
-def panel(main: Piece, start: arb, end: arb, others: Sequence[tuple[Piece, arb, arb, arb]]) -> Panel:
-    """The panel on which the main boundary moves from start to end, two exact numbers; ValueError or non-finite numbers where it fails.
+@dataclass(frozen=True)
+class Dragged:
+    """A piece whose boundary moves with the threshold: where it is at the start, the middle and the end of a panel.
 
-    `others`: (piece, start, middle, end) of the boundary on every other piece of the set, balls.
+    `fold` is the turning point (u, a ball) of the score at the end of the piece, where the walk is measured from one.
+    """
+
+    piece: Piece
+    start: arb
+    middle: arb
+    end: arb
+    fold: arb | None = None
+
+    @property
+    def box(self) -> arb:
+        return self.start.union(self.end).union(self.middle)
+
+    def joining(
+        self, fine_step: arb_series, wide_step: arb_series, wide_root: arb_series
+    ) -> tuple[arb_series, arb_series]:
+        """The mass that joins per dy, about the middle and about all points; steps are what c gains, the root is in sqrt(|c - fold|)."""
+        fine_mass, fine_score, wide_mass, wide_score = expansion(self.piece.branch, self.middle, self.box)
+        toward = -self.piece.direction
+        moved = _followed(_without_constant(self.piece.sign * fine_score), fine_step)
+        fine = fine_mass(moved) * moved.derivative() * toward
+        if self.fold is None or bool(abs(self.middle - self.fold) > 8 * self.box.rad()):
+            moved = _followed(_without_constant(self.piece.sign * wide_score), wide_step)
+        else:
+            side = 1 if bool(self.middle > self.fold) else -1
+            moved = _followed(self._root(self.fold), side * wide_root)
+        return fine, wide_mass(moved) * moved.derivative() * toward
+
+    def _root(self, fold: arb) -> arb_series:
+        """(u - fold)·sqrt(|s - s(fold)|/(u - fold)²) about all points of the box, without its constant term.
+
+        The quotient q is an integral of s'' between the fold and u, so its k-th Taylor coefficient is one of s of order k + 2 there.
+        """
+        before = ctx.cap
+        ctx.cap = LENGTH + 2
+        try:
+            score = self.piece.branch.expand(self.box.union(fold))[1]
+            quotient = [score[k + 2] for k in range(LENGTH)]
+        finally:
+            ctx.cap = before
+        if bool(quotient[0] < 0):
+            quotient = [-q for q in quotient]
+        return _without_constant(arb_series([self.box - fold, 1]) * arb_series(quotient).sqrt())
+
+
+def main_panel(main: Piece, start: arb, end: arb, others: Sequence[Dragged]) -> Panel:
+    """The panel on which the boundary on the main piece moves from start to end, two exact numbers.
+
+    ValueError, ArithmeticError or non-finite numbers where it fails.
     """
     way = 1 if bool(end > start) else -1
     centre, half = (start + end) / 2, abs(end - start) / 2
@@ -115,19 +185,39 @@ def panel(main: Piece, start: arb, end: arb, others: Sequence[tuple[Piece, arb, 
         _turned(s, way) for s in expansion(main.branch, centre, start.union(end))
     )
     fine_score, wide_score = main.sign * fine_score, main.sign * wide_score
-    fine_total, wide_total = fine_mass, wide_mass
-    fine_step, wide_step = _without_constant(fine_score), _without_constant(wide_score)
-    for piece, first, middle, last in others:
-        toward = -piece.direction
-        fine_own, fine_s, wide_own, wide_s = expansion(piece.branch, middle, first.union(last).union(middle))
-        for own, s, step in ((fine_own, fine_s, fine_step), (wide_own, wide_s, wide_step)):
-            moved = _without_constant(piece.sign * s).reversion()(step)
-            joined = own(moved) * moved.derivative() * toward
-            if own is fine_own:
-                fine_total = fine_total + joined
-            else:
-                wide_total = wide_total + joined
+    return _panel(fine_mass, wide_mass, fine_score, wide_score, half, others, arb_series([0]))
+
+
+def fold_panel(level: arb, side: int, start: arb, end: arb, pieces: Sequence[Dragged]) -> Panel:
+    """The panel on which c = level - side·t², t from start to end, two exact numbers; t falls to 0 at a fold below (side -1)."""
+    centre, half = (start + end) / 2, (end - start) / 2
+    box = start.union(end)
+    square = ZERO.union(abs(box).upper() ** 2)
+    nothing = arb_series([0])
+    return _panel(
+        nothing,
+        nothing,
+        arb_series([level - side * centre * centre, -2 * side * centre, -side]),
+        arb_series([level - side * square, -2 * side * box, -side]),
+        half,
+        pieces,
+        arb_series([0, side]),
+    )
+
+
+def _panel(
+    fine_mass: arb_series,
+    wide_mass: arb_series,
+    fine_score: arb_series,
+    wide_score: arb_series,
+    half: arb,
+    others: Sequence[Dragged],
+    root: arb_series,
+) -> Panel:
+    for other in others:
+        fine, wide = other.joining(_without_constant(fine_score), _without_constant(wide_score), root)
+        fine_mass, wide_mass = fine_mass + fine, wide_mass + wide
     return Panel(
-        Taylor(coefficients(fine_total), coefficients(wide_total), half),
-        Taylor(coefficients(fine_total * fine_score), coefficients(wide_total * wide_score), half),
+        Taylor(coefficients(fine_mass), coefficients(wide_mass), half),
+        Taylor(coefficients(fine_mass * fine_score), coefficients(wide_mass * wide_score), half),
     )
