@@ -60,8 +60,6 @@ class Inverse:
             self.z.append(z)
             self.e.append(e)
             self.tau.append(tau)
-        elif z > 0.0:
-            self.limit = min(self.limit, e)
         return z
 
     def start(self) -> None:
@@ -69,6 +67,9 @@ class Inverse:
         potential = self.sets.potential
         peak = float(potential.mass @ self.sets.radius)
         e = peak / math.sqrt(self.sets.dim)
+        if math.isfinite(potential.edge):
+            self.limit = self._limit(e)
+            e = min(e, 0.5 * self.limit)
         for _ in range(200):
             z = self.evaluate(e, 1.0)
             if math.isfinite(z) and 0.3 < z < 3.0:
@@ -92,32 +93,40 @@ class Inverse:
                 e = 0.5 * (low + high) if math.isfinite(high) else 2.0 * low
             got = self.evaluate(e, z)
             low, high = (max(low, e), high) if got <= z else (low, min(high, e))
+            if high - low < 2e-14 * e:
+                return low
+            if not 0.0 < got < math.inf:
+                e = math.nan
+                continue
             better = self._predict(z, self.e, 1.0) if turn < 2 else self._secant(z)
             change = abs(better - e)
             # interpolation through the new point: the error left is of second order where the point is near
-            if (
-                change < 1e-12 * e
-                or (change < 1e-8 * e and abs(got - z) < 1e-4 * z)
-                or high - low < 1e-13 * e
-            ):
+            if change < 1e-12 * e or (change < 1e-10 * e and abs(got - z) < 1e-4 * z):
                 return better if low <= better <= high else e
             e = better
         raise ArithmeticError(f"the radius at the normal quantile {z!r} could not be solved to 1e-10")
 
-    def limit_distance(self) -> float:
+    def _limit(self, e: float) -> float:
         """The distance at which half of the shifted law lies outside a finite support: the radius at rho = 1."""
-        low, high = max(self.e), max(self.e)
+        low, high = e, e
+        while self.sets.big(low, 900.0) > 0.0:
+            low *= 0.5
         while self.sets.big(high, 900.0) <= 0.0:
-            low, high = high, 1.5 * high
-        for _ in range(60):
+            high *= 1.5
+        while high - low > 4e-16 * high:
             middle = 0.5 * (low + high)
+            if not low < middle < high:
+                break
             low, high = (low, middle) if self.sets.big(middle, 900.0) > 0.0 else (middle, high)
         return low
 
     def _secant(self, z: float) -> float:
         """By the line through the two nearest known points in 1 - rho: near a finite limit the distance is linear in it."""
-        near = np.argsort(np.abs(np.array(self.z) - z))[:2]
-        p, e = sc.ndtr(-np.array(self.z)[near]), np.array(self.e)[near]
+        p, e = sc.ndtr(-np.array(self.z)), np.array(self.e)
+        if math.isfinite(self.limit):
+            p, e = np.append(p, 0.0), np.append(e, self.limit)
+        near = np.argsort(np.abs(p - sc.ndtr(-z)))[:2]
+        p, e = p[near], e[near]
         if near.size < 2 or p[0] == p[1]:
             return math.nan
         return float(e[0] + (sc.ndtr(-z) - p[0]) * (e[1] - e[0]) / (p[1] - p[0]))
@@ -181,5 +190,6 @@ def level_set_curve(density: RadialDensity, dim: int) -> Tabulated:
     def radius_of_fail(p: np.ndarray) -> np.ndarray:
         return np.array([inverse.distance(float(-sc.ndtri(fail))) for fail in p])
 
-    at_one = inverse.limit_distance() if math.isfinite(density.bound) else math.inf
-    return tabulate(radius_of_fail, at_one=at_one * (1.0 - SLACK))
+    return tabulate(
+        radius_of_fail, at_one=inverse.limit * (1.0 - SLACK) if math.isfinite(density.bound) else math.inf
+    )

@@ -163,6 +163,14 @@ class LevelSets:
             found.append(np.array([at_v]))
         for w in (wall, -wall) if wall > 0.0 else ():
             side = u >= w if w > 0.0 else u > w
+            if sign > 0.0 and math.isfinite(potential.edge):  # where s is the bound of the support
+                part = e / potential.density.bound
+                rest = part * part * (1.0 - w * w)
+                root = math.sqrt(max(1.0 - rest, 0.0))
+                if part * w + root > 0.0:
+                    found.append(np.array([math.log1p(part * w - rest / (1.0 + root)) + high]))
+                if part * w - root > 0.0:
+                    found.append(np.array([math.log(part * w - root) + high]))
             i = np.flatnonzero(side[1:] != side[:-1])
             if i.size:
                 found.append(self._crossings(anchor, y[i], y[i + 1], w, e, tau, sign))
@@ -187,6 +195,10 @@ class LevelSets:
             return self.potential.rise(place, change) - sign * tau
 
         at_low, at_high = miss(low), miss(high)
+        cross = (at_low > 0.0) != (at_high > 0.0)
+        low, high, at_low, at_high = low[cross], high[cross], at_low[cross], at_high[cross]
+        if not low.size:
+            return low
         positive, before = at_low > 0.0, np.zeros(low.size, dtype=int)
         y = low
         for turn in range(120):
@@ -229,25 +241,27 @@ class LevelSets:
         """(z, tau): the normal quantile of 1 - p, p the smallest failure probability not certified at distance e, and the
         threshold that shows it. Infinite z: certified at e for no p a float can hold."""
         low, high, at_low, at_high = 0.0, math.inf, math.nan, math.nan
-        tau, before, last = guess, math.nan, math.nan
+        tau, before, last = guess, math.inf, math.inf
         widths = [math.inf, math.inf]
         for turn in range(200):
             miss = self.big(e, tau)
-            if miss > 0.0 and tau > 800.0:
-                return (
-                    math.inf,
-                    tau,
-                )  # more than half of the shifted law lies outside the support, or 1 - rho underflows
+            if miss > 0.0 and tau > 800.0:  # half of q_v lies where q vanishes, or 1 - rho underflows
+                return math.inf, tau
             if miss > 0.0:
                 low, at_low = tau, miss
             else:
                 high, at_high = tau, miss
-            if turn and miss != last:
-                self.slope = min((miss - last) / (tau - before) * e, -1e-300)
             # p misses its maximum over tau by at most exp(-tau)·|miss|·(distance to the best tau)
-            gap = tau - (low if miss <= 0.0 else high)
-            likely = 3.0 * e * miss / self.slope if turn and miss != last else math.inf
+            gap, likely = tau - (low if miss <= 0.0 else high), math.inf
+            if max(abs(miss), abs(last)) < 0.1 and miss != last:
+                slope = (miss - last) / (tau - before) * e
+                if 0.25 < slope / self.slope < 4.0:  # no jump between the two
+                    likely = 3.0 * e * miss / slope
+                self.slope = min(slope, -1e-300)
             if abs(miss) * min(abs(gap), abs(likely)) < 3e-13 * min(math.sqrt(tau), 1.0) or tau < 1e-30:
+                if self.dim == 1:  # the likelihood ratio may be constant on intervals: leave such a tie
+                    tau *= 1.0 - 1e-12
+                    miss = self.big(e, tau)
                 return self._quantile(e, tau, miss)
             before, last = tau, miss
             step = tau - e * miss / self.slope

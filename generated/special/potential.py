@@ -161,7 +161,9 @@ class Potential:
             level = np.concatenate([[0.0], np.cumsum((rise @ weights) * width)])
             top = np.maximum(level[:-1], level[1:])
             alive = top > top.max() - DROP
-            split = alive & ((np.abs(rise) @ weights) * width > variation)
+            split = (
+                alive & ((np.abs(rise) @ weights) * width > variation) & (width > 2e-11 * (1.0 + np.abs(low)))
+            )
             if not split.any():
                 keep = np.flatnonzero(alive)
                 return edges[keep[0] : keep[-1] + 2]
@@ -247,7 +249,7 @@ class Potential:
         return np.where(over, np.where(k == self.begin.size - 1, width, last_end) - place.offset, found)
 
     def below(self, place: Place, fall: float, from_begin: np.ndarray | None = None) -> np.ndarray:
-        """log(s/r) ≤ 0 with psi(s) = psi(r) - fall; to the first panel's beginning where there is none."""
+        """log(s/r) ≤ 0 with psi(s) = psi(r) - fall; -inf where there is none in the panels."""
         k = place.panel
         rest = self.part(k, np.zeros(k.size), place.offset) if from_begin is None else from_begin
         same = rest >= fall
@@ -261,10 +263,10 @@ class Potential:
         step = self._reach(j, start, start, need, have, -1.0)
         between = place.offset + (self.begin[k] - self.begin[j] - self.width[j])
         found = -np.where(same, step, between + step)
-        return np.where(under, self.begin[0] - self.log_radius(place), found)
+        return np.where(under, -np.inf, found)
 
     def rise(self, place: Place, change: np.ndarray) -> np.ndarray:
-        """psi(r·exp(change)) - psi(r), of the sign of `change`; infinite beyond the edge, else kept within the panels."""
+        """psi(r·exp(change)) - psi(r), of the sign of `change`; the other radius is kept within the panels."""
         k, count = place.panel, self.begin.size
         goal = place.offset + change
         same = (goal >= 0.0) & (goal <= self.width[k])
@@ -280,9 +282,7 @@ class Potential:
             up, self.total[j] - self.total[np.minimum(k + 1, count)], self.total[j + 1] - self.total[k]
         )
         crossed = np.where(up, j > k, j < k)
-        found = np.where(same, first, first + np.where(crossed, between + last, 0.0))
-        outside = (k == count - 1) & (goal > self.width[k]) | (x > self.end) & ~same
-        return np.where(outside & (self.end == self.edge), np.inf, found)
+        return np.where(same, first, first + np.where(crossed, between + last, 0.0))
 
     def _reach(
         self,
