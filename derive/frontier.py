@@ -367,6 +367,6 @@ def inverse_integral(
     results = []
     for depth in depths:
         inside = ends <= depth * (1.0 + 1e-15)
-        value = float(np.sum(values[inside]))
-        results.append(Measured(value, float(np.sum(errors[inside])) + ROUNDING * value))
+        total = float(np.sum(values[inside]))
+        results.append(Measured(total, float(np.sum(errors[inside])) + ROUNDING * total))
     return results

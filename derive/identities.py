@@ -13,7 +13,7 @@ import sympy as sp
 from derive.check import Check
 from derive.derivation import HALF, Closed, Derivation, Tabulated
 from derive.engine import Family
-from derive.formula import dim, fail, gap, p, r, rho
+from derive.formula import BetaQuantile, dim, fail, gap, p, r, rho
 from derive.law import BetaPrimeRadialLaw, BetaRadialLaw, FlatRadialLaw, GammaRadialLaw
 from derive.timelimit import limited
 
@@ -89,7 +89,20 @@ def _decide(subject: str, text: str, expression: sp.Expr, family: Family) -> Che
     )
 
 
+def _known_quantiles(expression: sp.Expr) -> sp.Expr:
+    """The 0-quantile of a Beta law is 0, the median of a symmetric one 1/2."""
+
+    def median(e: sp.Basic) -> bool:
+        return isinstance(e, BetaQuantile) and e.args[0] == e.args[1] and e.args[2] == HALF
+
+    def start(e: sp.Basic) -> bool:
+        return isinstance(e, BetaQuantile) and e.args[2] == 0
+
+    return expression.replace(median, lambda e: HALF).replace(start, lambda e: sp.Integer(0))
+
+
 def _vanishes(expression: sp.Expr) -> bool:
+    expression = _known_quantiles(expression)
     return any(
         form(expression) == 0
         for form in (sp.expand, sp.simplify, lambda e: sp.simplify(sp.gammasimp(sp.expand_func(e))))

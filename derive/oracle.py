@@ -219,7 +219,8 @@ class LatticeFrontier:
         log_mass = (
             special.gammaln(self.dim + 1) - special.gammaln(count + 1) - special.gammaln(self.dim - count + 1)
         )
-        return 2.0 * count - self.dim, np.exp(log_mass - self.dim * np.log(2.0))
+        mass: Array = np.exp(np.asarray(log_mass - self.dim * np.log(2.0), dtype=float))
+        return np.asarray(2.0 * count - self.dim, dtype=float), mass
 
     def above(self, c: Array) -> tuple[Array, Array]:
         value, mass = self.atoms

@@ -22,6 +22,7 @@ Chance = Callable[[Array, Array, float], tuple[Array, Array]]
 
 TAIL = 1e-20  # panels whose mass is less are left out
 STEPS = 40
+MOST_CORNERS = 100
 SLIP = 1e-14  # radii this close (relative) count as equal, where the law of s has atoms
 
 
@@ -141,16 +142,43 @@ class ShellGrowth:
 
         edges = self._edges
         if not self.smooth:
-            edges, _ = refined(both, edges, 1e-10, 1e-11)
+            edges, _ = refined(both, np.unique(np.append(edges, self._corners(threshold, e))), 1e-10, 1e-11)
         mu, nu = panel_sums(both, edges[:-1], edges[1:], self.law.frontier.log_total)
         return float(np.sum(mu)), float(np.sum(nu))
+
+    def _corners(self, threshold: float, e: float) -> Array:
+        """Where a set's edge passes an end of the law of s, or 1: the integrands are smooth between these."""
+
+        def code(u: Array) -> Array:
+            psi = -self.law.density(u)[0]
+            r = np.exp(u)
+            total = np.where(r > e, 1, 0)
+            with np.errstate(over="ignore", invalid="ignore"):
+                for place, last in ((2, True), (16, False)):
+                    s = np.exp(self._inverse(psi - threshold if last else psi + threshold, last))
+                    total = total + place * ((s >= np.abs(r - e)) * 1 + (s >= r + e) * 2 + (s >= r) * 4)
+            return np.asarray(total)
+
+        edges = self._edges
+        grid = np.unique(
+            np.concatenate([edges[:-1] + k / 8 * np.diff(edges) for k in range(8)] + [edges[-1:]])
+        )
+        codes = code(grid)
+        at = np.flatnonzero(codes[1:] != codes[:-1])
+        if not at.size or at.size > MOST_CORNERS:  # a tie: the set's edge runs along an end
+            return np.empty(0)
+        left, right, first = grid[at], grid[at + 1], codes[at]
+        for _ in range(46):
+            middle = 0.5 * (left + right)
+            same = code(middle) == first
+            left, right = np.where(same, middle, left), np.where(same, right, middle)
+        return np.concatenate([left, right])
 
     @cached_property
     def _edges(self) -> Array:
         edges, mass = self.law.frontier.edges, self.law.frontier.masses[0]
         kept = np.flatnonzero(mass > TAIL)
-        inner = edges[kept[0] : kept[-1] + 2]
-        return inner if self.smooth else np.unique(np.append(inner[::4], inner[-1]))
+        return edges[kept[0] : kept[-1] + 2]
 
     def __call__(self, p: float, e: float) -> Measured:
         goal = float(special.ndtri(p))

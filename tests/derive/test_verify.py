@@ -206,13 +206,13 @@ def test_identities_are_proved_again() -> None:
     law = GammaRadialLaw(sp.Integer(1), sp.Integer(1), sp.Rational(101, 100))
     assert [c.subject for c in identities.identities(changed_family(law=law)) if c.passed is False] == ["law"]
     native = dict(derive_family(find_spec("laplace")).native)
-    native["1"] = replace(
-        native["1"], evaluation=Closed(sp.Rational(102, 100) * native["1"].evaluation.radius)
-    )
+    right = native["1"].evaluation
+    assert isinstance(right, Closed)
+    native["1"] = replace(native["1"], evaluation=Closed(sp.Rational(102, 100) * right.radius))
     slope = [c for c in identities.identities(changed_family(native=native)) if c.passed is False]
     assert [c.text[:5] for c in slope] == ["dR/dr"]
     with pytest.raises(ValueError, match="radius at rho = 1/2"):
-        Closed(native["1"].evaluation.radius + gap + 1)
+        Closed(right.radius + gap + 1)
 
 
 def test_what_is_undecided_counts_as_neither() -> None:
