@@ -25,8 +25,8 @@ NODES = 16384
 """Nodes of a curve; between two of them a tangent loses less than 2e-10 relative, always downwards."""
 OWN_NODES = 256
 """Nodes that every monotone piece has at least."""
-ROUNDS = 8
-"""Rounds of the search for a boundary; how far it misses is measured and paid for."""
+ROUNDS = 24
+"""Most rounds of the search for a boundary; how far it misses is measured and paid for."""
 DEEPEST = 9.2
 """The nodes reach down to the share 2·Normal.cdf(-9.2) = 3.6e-20 of the cone."""
 SLIVER = 2.0**-36
@@ -140,6 +140,8 @@ class _Slope:
             a, b, side = np.where(above, guess, a), np.where(above, b, guess), np.where(above, 1.0, -1.0)
             better = np.abs(f) < np.abs(miss)
             x, miss = np.where(better, guess, x), np.where(better, f, miss)
+            if not np.any(np.abs(miss[inside]) > 1e-14):
+                break
         x = np.where(full, self.bottom, x)
         steep, error = self.law.chart.enclosed(x)
         least = np.log(np.maximum(np.abs(steep) - error, 0.0) / self.law.chart.radius(x)[0])
@@ -288,6 +290,10 @@ def _nodes(law: RadialLaw) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     y, phi, threshold = y[sound], phi[sound], threshold[sound]
     order = np.argsort(-y, kind="stable")
     y, phi, threshold = y[order], phi[order], threshold[order]
+    # every node's tangent bounds Phi below it, the next node's Phi as well
+    before = np.concatenate([[mean], phi[:-1]])
+    phi = np.minimum(phi, before - np.concatenate([[floor], threshold[:-1]]) * -np.diff(y, prepend=1.0))
+    phi = np.minimum.accumulate(phi)
     keep = (np.diff(np.concatenate([[1.0], y])) < -1e-13 * y) & (y < 1.0 - 1e-13)
     return tuple(
         np.concatenate([[first], column[keep]])
