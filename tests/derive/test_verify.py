@@ -11,7 +11,8 @@ import pytest
 import sympy as sp
 import torch
 
-from derive import identities, verify
+from derive import cases, identities, refutation, verify
+from derive.cases import NORMS
 from derive.check import LEVEL, Check
 from derive.derivation import Closed
 from derive.engine import Family, derive_family
@@ -29,10 +30,10 @@ FAMILIES = ("exp_linf", "gaussian", "laplace", "uniform")
 @pytest.fixture(autouse=True)
 def few_points(monkeypatch: pytest.MonkeyPatch) -> None:
     """Smaller samples and fewer cases: the checks are the same."""
-    monkeypatch.setattr(verify, "POINTS", 20_000)
-    monkeypatch.setattr(verify, "DIMENSIONS", (2, 64))
+    monkeypatch.setattr(refutation, "POINTS", 20_000)
+    monkeypatch.setattr(cases, "DIMENSIONS", (2, 64))
     monkeypatch.setattr(verify, "SAMPLED", (5,))
-    monkeypatch.setattr(verify, "NEYMAN_FAILS", (0.4, 0.1))
+    monkeypatch.setattr(refutation, "FAILS", (0.4, 0.1))
 
 
 def faulty(name: str, **changes: Any) -> ModuleType:
@@ -65,7 +66,7 @@ def test_committed_modules_are_true(name: str) -> None:
     report = verify.verify(find_spec(name))
     assert report.passed and not [c.line for c in report.checks if c.passed is None]
     compared = {c.subject for c in report.checks if c.kind == "oracle" and "radii" in c.text}
-    assert compared == {verify.NORMS[a] for a in registry.load(name).ADVERSARIES}
+    assert compared == {NORMS[a] for a in registry.load(name).ADVERSARIES}
     assert {"identity", "oracle", "Neyman-Pearson", "sampler"} == {c.kind for c in report.checks}
     assert report.lines[0] == f"{name}: {len(report.checks)} true, 0 false, 0 open"
 
@@ -77,7 +78,7 @@ def test_radii_off_by_one_in_a_hundred_million_are_false(name: str, factor: floa
     report = verify.verify(find_spec(name), scaled_radii(name, factor))
     wrong = [c for c in report.checks if c.kind == "oracle" and c.passed is False]
     assert not report.passed
-    assert {c.subject for c in wrong} == {verify.NORMS[a] for a in registry.load(name).ADVERSARIES}
+    assert {c.subject for c in wrong} == {NORMS[a] for a in registry.load(name).ADVERSARIES}
     words = ("TOO LARGE", "above it") if factor > 1.0 else ("too small",)
     assert all(any(word in c.text for word in words) for c in wrong)
 
