@@ -28,6 +28,7 @@ from derive.taylor import (
 ORDER = 31
 """Coefficients of a panel's series; the next one bounds the remainder."""
 PANELS = 6000
+NARROWEST = arb(2) ** -110
 CAUTION, RELAXATION = 0.75, 1.1
 FARTHEST = 800.0
 """Largest |log r| looked at for a level of psi."""
@@ -45,11 +46,12 @@ class Shift:
 
 @dataclass(frozen=True)
 class _Piece:
-    """An integral over a panel, the error in it, and the power of the panel's width that the error follows."""
+    """An integral over a panel, the error in it, the part that shrinks with the panel and the power of the width it follows."""
 
     value: arb
     error: arb
     order: int
+    remainder: arb | None = None  # None: all of the error
 
 
 _FAILED = _Piece(arb(0), arb("inf"), 1)
@@ -117,6 +119,8 @@ class CapIntegrals:
             else:  # past this width errors grow fast: stay below it for a while
                 limit = half * CAUTION
             half = (half * growth).min(limit)
+            if bool(half < NARROWEST):
+                break
         raise ArithmeticError("the mass of a level set could not be enclosed: too many panels")
 
     def _log_density(self, centre: arb, half: arb) -> tuple[_Series, _Series]:
@@ -157,7 +161,7 @@ class CapIntegrals:
         _check(last)
         error = (abs(last) * half * 2 / (ORDER + 1)).upper()
         value = sum((terms[k] / (k + 1) for k in range(0, ORDER, 2)), arb(0)) * half * 2
-        return _Piece(value + arb(0, error), error + value.rad(), ORDER)
+        return _Piece(value + arb(0, error), error + value.rad(), ORDER, error)
 
     def _crude_mass(self, start: arb, half: arb) -> _Piece:
         """The panel's width times the density's range there, psi being nondecreasing."""
@@ -213,10 +217,10 @@ class CapIntegrals:
         for _ in range(ctx.prec):
             middle = ((low + high) / 2).mid()
             value = self.psi.at(middle)
-            if bool(value > target):
-                high = middle
-            elif bool(value < target):
+            if bool(value < target):
                 low = middle
+            elif bool(value > target) or not value.is_finite():  # past the range of numbers
+                high = middle
             else:
                 return middle
         return low
@@ -275,7 +279,9 @@ class _Sweep:
             product = _Series(mass.centre * inside.centre, mass.whole * inside.whole)
         piece = self.all._integrated(product, half)
         error = swing * (constant_term(mass.whole) * half * 2).upper()
-        piece = _Piece(piece.value + arb(0, error), piece.error + error, ORDER)
+        piece = _Piece(
+            piece.value + arb(0, error), piece.error + error, ORDER, (piece.remainder or arb(0)) + error
+        )
         drift = (abs(coefficients(inside.whole, ORDER + 1)[ORDER]) + swing).upper()
         carried = sum(coefficients(inside.centre, ORDER), arb(0)) + arb(0, drift)
         return piece, carried, end
@@ -533,7 +539,8 @@ def _short(half: arb) -> arb:
 
 def _growth(piece: _Piece, slack: arb) -> float:
     """By what a panel may grow, or must shrink, for its error to come near `slack`."""
-    ratio = float((piece.error / slack).mid()) if piece.error.is_finite() else math.inf
+    error = piece.error if piece.remainder is None or not bool(piece.error < slack) else piece.remainder
+    ratio = float((error / slack).mid()) if error.is_finite() else math.inf
     if not math.isfinite(ratio):
         return 0.4
     if ratio < 1:  # errors grow faster than the power of the order, so not the whole way

@@ -40,7 +40,10 @@ class Saddle:
             return self
         scale = (x / size / (self.level or 1.0), y / size / self.distance)
         (a, b), (c, d) = self.jacobian
-        rows = (a + miss[0] * scale[0], b + miss[0] * scale[1]), (c + miss[1] * scale[0], d + miss[1] * scale[1])
+        rows = (
+            (a + miss[0] * scale[0], b + miss[0] * scale[1]),
+            (c + miss[1] * scale[0], d + miss[1] * scale[1]),
+        )
         return Saddle(self.level, self.distance, rows)
 
     def level_along(self, change: float) -> float:

@@ -73,7 +73,7 @@ class _Series:
         return arb_series([reduce(hull, values)])
 
     def pivot(self, parts: list[Any]) -> Any:
-        return min(parts, key=lambda x: float(constant_term(x).mid()))
+        return reduce(lambda x, y: y if bool(constant_term(y).mid() < constant_term(x).mid()) else x, parts)
 
 
 class _Arrays:
@@ -138,6 +138,9 @@ class LogRadial:
         if expression.has(sp.Min, sp.Max, sp.Abs):
             expression = expression.rewrite(sp.Piecewise)
         expression = expression.replace(sp.sech, lambda x: 1 / sp.cosh(x))
+        expression = expression.replace(
+            _is_versed, lambda e: 2 * sp.cos(next(iter(e.atoms(sp.cos))).args[0] / 2) ** 2
+        )
         # where all of these logarithms are real the identities hold, and elsewhere there is no number
         return cls(_compiled(sp.expand_log(expression, force=True)))
 
@@ -221,6 +224,16 @@ def last_coefficient(function: Callable[[arb_series], arb_series], terms: list[a
 def _shifted(terms: list[arb], place: arb) -> list[arb]:
     found = arb_poly(terms)(arb_poly([place, 1])).coeffs()
     return found + [arb(0)] * (len(terms) - len(found))
+
+
+def _is_versed(expression: sp.Expr) -> bool:
+    """1 + cos(x), whose double zero intervals would not see."""
+    return (
+        isinstance(expression, sp.Add)
+        and len(expression.args) == 2
+        and expression.args[0] == 1
+        and expression.args[1].func is sp.cos
+    )
 
 
 def _compiled(expression: sp.Expr) -> _Node:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
 
 import sympy as sp
@@ -34,6 +34,8 @@ SLACK = 62
 WIDTHS = (2.0**-50, 2.0**-44, 2.0**-36, 2.0**-28)
 """Relative half widths of the enclosure, tried in this order."""
 STEPS = 16
+FEW, STEP = 2, 2.0**-8
+"""Up to FEW dimensions slopes are measured, over this relative step."""
 CONVERGED = 2.0**-47
 _TAIL_BUDGET = 4.0
 _SHARES = (sp.Rational(1, 2), sp.Rational(1, 10), sp.Rational(1, 100))
@@ -101,7 +103,9 @@ def proves_at_most(density: RadialDensity, dim: int, fail: arb, witness: Witness
 def _problem(density: RadialDensity, dim: int, fail: arb) -> Iterator[tuple[LevelSet, arb]]:
     """The law at a precision that fits the smaller of fail and 1/2 - fail."""
     if density.exponent != dim:
-        raise ValueError(f"an l2-radial density in dimension {dim} has exponent {dim}, not {density.exponent}")
+        raise ValueError(
+            f"an l2-radial density in dimension {dim} has exponent {dim}, not {density.exponent}"
+        )
     small = fail.min(arb(0.5) - fail).lower()
     if not bool(small > 0):
         raise ArithmeticError(f"the level-set radius is enclosed for 0 < fail < 1/2, not {fail}")
@@ -172,6 +176,8 @@ class LevelSet:
         """(t, e) with M = 1/2 and m = p, nearly: from floats, improved with the exact masses."""
         saddle = self.floats.saddle(float(p.mid()))
         level, distance = arb(saddle.level), arb(saddle.distance)
+        if self.dim <= FEW:
+            saddle = self._measured(saddle)
         change: tuple[float, float] | None = None
         for _ in range(STEPS):
             shifted, own = self.masses(Witness(level, distance))
@@ -185,6 +191,19 @@ class LevelSet:
             if abs(change[1]) < CONVERGED * float(distance.mid()):
                 return Witness(level, distance), saddle
         raise ArithmeticError("the level-set radius was not found")
+
+    def _measured(self, saddle: Saddle) -> Saddle:
+        """The slopes by differences of the exact masses, where the floats' are poor: F has a kink or a jump at ±1."""
+        here = self.masses(Witness(arb(saddle.level), arb(saddle.distance)))
+        rows: list[list[float]] = [[], []]
+        for level, distance in ((saddle.level * STEP, 0.0), (0.0, saddle.distance * STEP)):
+            there = self.masses(Witness(arb(saddle.level) + level, arb(saddle.distance) + distance))
+            for row, before, after in zip(rows, here, there, strict=True):
+                row.append(float((after - before).mid()) / (level or distance))
+        (a, b), (c, d) = rows
+        if a * d == b * c:
+            raise ArithmeticError("the level-set radius was not found")
+        return replace(saddle, jacobian=((a, b), (c, d)))
 
     # tails: the steepness stays beyond a constant, so the density of log r falls at least geometrically
     def _upper_tail(self, slack: arb) -> tuple[arb, arb]:
