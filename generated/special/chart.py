@@ -153,6 +153,7 @@ def centre_of(density: RadialDensity, exponent: float) -> float:
     low, high = float(u[max(top - 1, 0)]), float(u[top + 1])
     for _ in range(60):
         middle = 0.5 * (low + high)
-        rising = float(values(density.steepness, np.exp(np.array([middle])))[0]) < exponent
+        with np.errstate(all="ignore"):
+            rising = float(values(density.steepness, np.exp(np.array([middle])))[0]) < exponent
         low, high = (middle, high) if rising else (low, middle)
     return math.exp(0.5 * (low + high))

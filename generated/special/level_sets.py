@@ -15,6 +15,7 @@ import numpy as np
 import scipy.special as sc
 
 from generated.special.arguments import require
+from generated.special.brackets import false_position
 from generated.special.chebyshev import Cumulative
 from generated.special.curve import RadiusCurve, curve_from_nodes
 from generated.special.interval import Interval
@@ -25,8 +26,6 @@ NODES = 16384
 """Nodes of a curve; between two of them a tangent loses less than 2e-10 relative, always downwards."""
 OWN_NODES = 256
 """Nodes that every monotone piece has at least."""
-ROUNDS = 24
-"""Most rounds of the search for a boundary; how far it misses is measured and paid for."""
 DEEPEST = 9.2
 """The nodes reach down to the share 2·Normal.cdf(-9.2) = 3.6e-20 of the cone."""
 SLIVER = 2.0**-36
@@ -130,18 +129,9 @@ class _Slope:
         fa, fb = self.log_score[j - 1] - log_c, self.log_score[j] - log_c  # fa ≥ 0 ≥ fb inside
         reached, full = log_c <= self.log_score[0], log_c <= self.log_score[-1]
         inside = reached & (log_c >= self.log_score[-1])
-        x, miss, side = a, fa, np.zeros_like(fa)
-        for _ in range(ROUNDS):  # false position; an end that stays a second time has its value halved
-            guess = np.where(fa - fb > 0.0, a + (b - a) * (fa / (fa - fb)), 0.5 * (a + b))
-            f = self.law.chart.log_score(guess) - log_c
-            above = f >= 0.0
-            fb = np.where(above, np.where(side > 0.0, 0.5 * fb, fb), f)
-            fa = np.where(above, f, np.where(side < 0.0, 0.5 * fa, fa))
-            a, b, side = np.where(above, guess, a), np.where(above, b, guess), np.where(above, 1.0, -1.0)
-            better = np.abs(f) < np.abs(miss)
-            x, miss = np.where(better, guess, x), np.where(better, f, miss)
-            if not np.any(np.abs(miss[inside]) > 1e-14):
-                break
+        x, _ = false_position(
+            lambda x: self.law.chart.log_score(x) - log_c, a, b, fa, fb, np.where(inside, 1e-14, np.inf)
+        )
         x = np.where(full, self.bottom, x)
         steep, error = self.law.chart.enclosed(x)
         least = np.log(np.maximum(np.abs(steep) - error, 0.0) / self.law.chart.radius(x)[0])

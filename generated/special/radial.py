@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from generated.special.arguments import require
+from generated.special.brackets import false_position
 from generated.special.chart import WIDEST, Chart, centre_of, values
 from generated.special.chebyshev import Cumulative, Panels, Sample, build_panels, cumulative
 from generated.special.interval import Interval
@@ -160,12 +161,15 @@ class RadialLaw:
             small, np.searchsorted(sums.below, below), edges.size - np.searchsorted(sums.above[::-1], above)
         )
         i = np.clip(i - 1, 0, edges.size - 2)
+        goal = np.where(small, below, above)
+
+        def short(x: np.ndarray) -> np.ndarray:
+            """What the mass at x lacks, relative to the goal: falling in x for both tails."""
+            return np.where(small, below - sums.up_to(x), sums.beyond(x) - above) / goal
+
         low, high = edges[i], edges[i + 1]
-        for _ in range(60):
-            x = 0.5 * (low + high)
-            left = np.where(small, sums.up_to(x) < below, sums.beyond(x) > above)
-            low, high = np.where(left, x, low), np.where(left, high, x)
-        return self.chart.radius(0.5 * (low + high))[0]
+        x, _ = false_position(short, low, high, short(low), short(high), 1e-15)
+        return self.chart.radius(x)[0]
 
     @cached_property
     def pieces(self) -> Pieces:
