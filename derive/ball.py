@@ -206,13 +206,22 @@ def _sign(x: arb) -> arb:
 
 
 def _mixture(*parts: Ball) -> Ball:
-    return -_sum(*((-x).exp() for x in parts)).log()
+    """-log Σ exp(-x), the smallest x taken out, so that nothing is lost where it is wide."""
+    least = min(range(len(parts)), key=lambda n: _middle(parts[n]))
+    others = [(parts[least] - x).exp() for n, x in enumerate(parts) if n != least]
+    return parts[least] - (1 + _sum(*others)).log()
+
+
+def _middle(x: Ball) -> float:
+    first = x if isinstance(x, arb | acb) else x[0]
+    return float(first.real.mid() if isinstance(first, acb) else first.mid())
 
 
 def _share(index: Ball, *parts: Ball) -> Ball:
-    """exp(-x_i)/Σ exp(-x_j), each x_i - x_i left out."""
-    kept = parts[int(index.unique_fmpz())]
-    return 1 / _sum(*(1 if part is kept else (kept - part).exp() for part in parts))
+    """exp(-x_i)/Σ exp(-x_j), the smallest x taken out."""
+    least = min(range(len(parts)), key=lambda n: _middle(parts[n]))
+    weights = [arb(1) if n == least else (parts[least] - x).exp() for n, x in enumerate(parts)]
+    return weights[int(index.unique_fmpz())] / _sum(*weights)
 
 
 def _pieces(expression: sp.Piecewise, values: Mapping[sp.Symbol, arb]) -> arb:

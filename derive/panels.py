@@ -59,9 +59,12 @@ def cone_ball(density: RadialDensity, weight: sp.Rational, fail: arb, *, precisi
     if not (0 < weight <= sp.Rational(1, 2)) or not (bool(fail > 0) and bool(fail < 0.5)):
         raise ValueError(f"internal check failed: weight {weight} and fail {fail} must be in (0, 1/2]")
     with _working(precision):
-        fraction = fail / exact(weight)
-        reach = _reach(fraction)
-        return sweep_of(density, reach, precision).radius(weight, fail)
+        reach = _reach(fail / exact(weight))
+    found, used, unproved = sweep_of(density, reach, precision)
+    if found is None:
+        raise ArithmeticError(unproved)
+    with _working(used):
+        return found.radius(weight, fail)
 
 
 def _reach(fraction: arb) -> int:
@@ -82,9 +85,16 @@ def _working(precision: int) -> Iterator[None]:
 
 
 @lru_cache(maxsize=64)
-def sweep_of(density: RadialDensity, reach: int, precision: int) -> Sweep:
-    """The sweep of a density for fractions of its mass above 2**-reach."""
-    return Sweep(cut(density, 62 + reach), arb(2) ** -reach)
+def sweep_of(density: RadialDensity, reach: int, precision: int) -> tuple[Sweep | None, int, str]:
+    """The sweep for fractions of the mass above 2**-reach and the precision that it took; or None, and what is not proved."""
+    message = ""
+    for bits in (precision, 3 * precision):  # the second where a density cancels close to its bound
+        with _working(bits):
+            try:
+                return Sweep(cut(density, 62 + reach), arb(2) ** -reach), bits, ""
+            except (ArithmeticError, NotImplementedError) as error:
+                message = str(error)
+    return None, precision, message
 
 
 class Sweep:
@@ -136,10 +146,11 @@ class Sweep:
             low, high, start, end = stack.pop()
             scores = hull(walk.score(low), walk.score(high))
             ranges = [(pieces[n], start[n], end[n]) for n in walk.crossing]
+            width = abs(high - low)
             if self._small(ranges, scores):
                 self._join(ranges, scores)
+                length = width if bool(width > length) else length
                 continue
-            width = abs(high - low)
             if bool(width <= GROWTH * length):
                 middle = ((low + high) / 2).mid()
                 points = walk.points(middle, start, end)

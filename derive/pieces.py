@@ -14,7 +14,7 @@ import sympy as sp
 from flint import arb, arb_series, ctx
 
 from derive.ball import Program, exact, number
-from derive.formula import r, written_out
+from derive.formula import Mixture, r, written_out
 from derive.radial import RadialDensity
 from derive.signs import Part, signs_on, smooth_parts
 from derive.span import INFINITY, ZERO, Span
@@ -36,11 +36,12 @@ class Branch:
 
     @cached_property
     def score(self) -> sp.Expr:
-        return sp.diff(self.psi, r)
+        """psi', written out for symbolic work."""
+        return sp.diff(written_out(self.psi), r)
 
     @cached_property
     def _programs(self) -> tuple[Program, Program]:
-        return Program(self.psi, r), Program(self.score, r)
+        return Program(self.psi, r), Program(sp.diff(self.psi, r), r)
 
     def log_weight(self, u: arb) -> arb:
         return exact(self.exponent) * u - self._programs[0](u.exp())
@@ -64,6 +65,25 @@ class Branch:
         except ValueError as error:  # flint's word for a quotient by a ball around 0
             raise ArithmeticError(str(error)) from error
         return arb_series([exact(self.exponent) * u, exact(self.exponent)]) - psi, score
+
+
+def _gathered(psi: sp.Expr) -> sp.Expr:
+    """The expression with logarithms of sums of positive exponentials as mixtures, which stay narrow where they are evaluated on balls."""
+
+    def gather(node: sp.Expr) -> sp.Expr:
+        parts = []
+        for term in node.args[0].args:
+            power = sum((f.args[0] for f in sp.Mul.make_args(term) if isinstance(f, sp.exp)), sp.Integer(0))
+            rest = term * sp.exp(-power)
+            if not rest.is_positive:
+                return node
+            parts.append(-power - sp.log(rest))
+        return -Mixture(*parts)
+
+    def wanted(node: sp.Basic) -> bool:
+        return isinstance(node, sp.log) and isinstance(node.args[0], sp.Add) and node.args[0].has(sp.exp)
+
+    return psi.replace(wanted, gather)
 
 
 def _series(value: arb | arb_series) -> arb_series:
@@ -115,7 +135,7 @@ class Pieces:
 
 def cut(density: RadialDensity, bits: int) -> Pieces:
     """The pieces, with tails of about 2**-bits of the whole; ArithmeticError where something cannot be proved."""
-    parts = smooth_parts(written_out(density.psi), density.kinks, density.bound, budget=SECONDS)
+    parts = smooth_parts(_gathered(density.psi), density.kinks, density.bound, budget=SECONDS)
     if parts is None:
         raise ArithmeticError(f"the smooth parts of {density.psi} are not known")
     branches = [(part, Branch(expression, density.exponent)) for part, expression in parts]
@@ -345,7 +365,10 @@ def _edge_tail(part: Part, branch: Branch, start: arb, size: arb, drop: arb) -> 
         edge = (last - end).exp()
     else:
         edge = ZERO
-        if limited(sp.limit, branch.psi, r, part.high, "-", seconds=SECONDS, default=None) != sp.oo:
+        if (
+            limited(sp.limit, written_out(branch.psi), r, part.high, "-", seconds=SECONDS, default=None)
+            != sp.oo
+        ):
             raise ArithmeticError("the density at its bound is not known")
     steady = Steady(time.monotonic() + SECONDS)
     width, goal = ((end - start) / 2).mid(), size.log() - drop
