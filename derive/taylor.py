@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, partial, reduce
 from operator import add, mul
 from typing import Any, Protocol
 
 import numpy as np
 import sympy as sp
 from flint import arb, arb_poly, arb_series, ctx
+from scipy import special
 
 from derive.ball import evaluate, hull
 from derive.formula import Expm1, Log1p, Mixture, Share, r
@@ -40,7 +41,7 @@ class _Series:
     """Truncated power series of length ctx.cap."""
 
     def constant(self, value: sp.Expr) -> arb:
-        return evaluate(value, {})
+        return _constant(value, ctx.prec)
 
     def call(self, name: str, x: Any) -> Any:
         x = x if isinstance(x, arb_series) else arb_series([x])
@@ -76,6 +77,12 @@ class _Series:
         return reduce(lambda x, y: y if bool(constant_term(y).mid() < constant_term(x).mid()) else x, parts)
 
 
+@lru_cache(maxsize=1024)
+def _constant(value: sp.Expr, precision: int) -> arb:
+    del precision  # part of the key only
+    return evaluate(value, {})
+
+
 class _Arrays:
     """NumPy arrays of float64; nothing proved."""
 
@@ -83,13 +90,7 @@ class _Arrays:
         return float(value)
 
     def call(self, name: str, x: Any) -> Any:
-        if name in ("erf", "erfc"):
-            from scipy import special
-
-            return getattr(special, name)(x)
-        return {"atan": np.arctan, "rsqrt": lambda y: 1 / np.sqrt(y), "inv": np.reciprocal}.get(
-            name, getattr(np, name, None)
-        )(x)  # type: ignore[misc]
+        return _FUNCTIONS[name](x)
 
     def select(self, choices: list[tuple[Callable[[], Any], list[tuple[str, Any]]]]) -> Any:
         result: Any = np.nan
@@ -104,6 +105,20 @@ class _Arrays:
         return reduce(np.minimum, parts)
 
 
+_FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "rsqrt": lambda x: 1 / np.sqrt(x),
+    "tanh": np.tanh,
+    "cosh": np.cosh,
+    "sinh": np.sinh,
+    "atan": np.arctan,
+    "cos": np.cos,
+    "sin": np.sin,
+    "erf": special.erf,
+    "erfc": special.erfc,
+}
 _RELATIONS: dict[str, Callable[[Any], Any]] = {
     "<": lambda x: x < 0,
     "<=": lambda x: x <= 0,
@@ -238,6 +253,7 @@ def _is_versed(expression: sp.Expr) -> bool:
 
 def _compiled(expression: sp.Expr) -> _Node:
     if not expression.has(r):
+        _SERIES.constant(expression)  # raises where there is no ball for it
         return lambda numbers, u: numbers.constant(expression)
     if expression == r:
         return lambda numbers, u: numbers.call("exp", u)
@@ -328,10 +344,7 @@ def _piecewise(expression: sp.Piecewise) -> _Node:
     def node(numbers: _Numbers, u: Any) -> Any:
         return numbers.select(
             [
-                (
-                    lambda value=value: value(numbers, u),
-                    [(name, side(numbers, u)) for name, side in conditions],
-                )  # type: ignore[misc]
+                (partial(value, numbers, u), [(name, side(numbers, u)) for name, side in conditions])
                 for value, conditions in branches
             ]
         )

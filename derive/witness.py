@@ -22,8 +22,9 @@ import sympy as sp
 from flint import arb, ctx
 
 from derive.ball import exact, hull
-from derive.caps import FARTHEST, CapIntegrals, Shift
+from derive.caps import Shift, cap_mass
 from derive.formula import Share, r
+from derive.masses import FARTHEST, RadialMass
 from derive.radial import RadialDensity
 from derive.search import FloatLaw, Saddle
 from derive.signs import sign_pattern
@@ -145,7 +146,7 @@ class LevelSet:
         low, lower_tail = self._lower_tail(slack)
         high, upper_tail = self._upper_tail(slack)
         self.outside = hull(arb(0), (lower_tail + upper_tail).upper())
-        self.integrals = CapIntegrals(
+        self.law = RadialMass(
             self.psi,
             self.steepness,
             dim,
@@ -153,14 +154,15 @@ class LevelSet:
             low=low,
             high=high,
             ceiling=ceiling,
+            bounded=density.bound is not None,
             slack=slack,
         )
-        self.total = self.integrals.total() + self.outside
+        self.total = self.law.total() + self.outside
 
     def masses(self, witness: Witness) -> tuple[arb, arb]:
         """M and m."""
         return tuple(  # type: ignore[return-value]
-            (self.integrals.mass(Shift(side, witness.level, witness.distance)) + self.outside) / self.total
+            (cap_mass(self.law, Shift(side, witness.level, witness.distance)) + self.outside) / self.total
             for side in (1, -1)
         )
 
@@ -270,7 +272,7 @@ class LevelSet:
     def _edge(self, slack: arb) -> tuple[arb, arb]:
         """Near a bound where psi → oo: width times the density's bound, psi being nondecreasing."""
         ceiling = LogRadial.of(sp.log(self.density.bound)).at(arb(0))
-        for k in range(4, ctx.prec // 2, 4):
+        for k in range(4, ctx.prec - 40, 4):
             start = (ceiling - arb(2) ** -k).mid()
             mass = (ceiling - start) * (self.dim * ceiling - self.psi.at(start) - self.reference).exp()
             if bool(mass < slack):
