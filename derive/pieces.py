@@ -8,13 +8,13 @@ from __future__ import annotations
 import itertools
 import time
 from dataclasses import dataclass
-from functools import cached_property
 
 import sympy as sp
-from flint import arb, arb_series, ctx
+from flint import arb, ctx
 
 from derive.ball import Program, exact, number
-from derive.formula import Mixture, r, written_out
+from derive.branch import Branch, for_balls
+from derive.formula import r, written_out
 from derive.radial import RadialDensity
 from derive.signs import Part, signs_on, smooth_parts
 from derive.span import INFINITY, ZERO, Span
@@ -25,73 +25,6 @@ SECONDS = 4.0
 SHARE = arb(2) ** -62
 """What is left out near 0 may be this much of the share, unless that takes too long a way."""
 _UNITS = {"+": 1, "-": -1, "0": 0}
-
-
-@dataclass(frozen=True)
-class Branch:
-    """One smooth expression of psi."""
-
-    psi: sp.Expr
-    exponent: sp.Rational
-
-    @cached_property
-    def score(self) -> sp.Expr:
-        """psi', written out for symbolic work."""
-        return sp.diff(written_out(self.psi), r)
-
-    @cached_property
-    def _programs(self) -> tuple[Program, Program]:
-        return Program(self.psi, r), Program(sp.diff(self.psi, r), r)
-
-    def log_weight(self, u: arb) -> arb:
-        return exact(self.exponent) * u - self._programs[0](u.exp())
-
-    def weight_slope(self, u: arb) -> arb:
-        """L'(u) = m - r·psi'(r)."""
-        radius = u.exp()
-        return exact(self.exponent) - radius * self._programs[1](radius)
-
-    def score_at(self, u: arb) -> arb:
-        return self._programs[1](u.exp())
-
-    def expand(self, u: arb) -> tuple[arb_series, arb_series]:
-        """Taylor series of L and psi' in u about a point or, as enclosures of every such series, about all points of a ball.
-
-        ctx.cap terms; ArithmeticError where the ball is too wide for a series.
-        """
-        radius = _exponential(u)
-        try:
-            psi, score = (_series(program(radius)) for program in self._programs)
-        except ValueError as error:  # flint's word for a quotient by a ball around 0
-            raise ArithmeticError(str(error)) from error
-        return arb_series([exact(self.exponent) * u, exact(self.exponent)]) - psi, score
-
-
-def _gathered(psi: sp.Expr) -> sp.Expr:
-    """The expression with logarithms of sums of positive exponentials as mixtures, which stay narrow where they are evaluated on balls."""
-
-    def gather(node: sp.Expr) -> sp.Expr:
-        parts = []
-        for term in node.args[0].args:
-            power = sum((f.args[0] for f in sp.Mul.make_args(term) if isinstance(f, sp.exp)), sp.Integer(0))
-            rest = term * sp.exp(-power)
-            if not rest.is_positive:
-                return node
-            parts.append(-power - sp.log(rest))
-        return -Mixture(*parts)
-
-    def wanted(node: sp.Basic) -> bool:
-        return isinstance(node, sp.log) and isinstance(node.args[0], sp.Add) and node.args[0].has(sp.exp)
-
-    return psi.replace(wanted, gather)
-
-
-def _series(value: arb | arb_series) -> arb_series:
-    return value if isinstance(value, arb_series) else arb_series([value])
-
-
-def _exponential(u: arb) -> arb_series:
-    return arb_series([u, 1]).exp()
 
 
 @dataclass(frozen=True)
@@ -135,7 +68,7 @@ class Pieces:
 
 def cut(density: RadialDensity, bits: int) -> Pieces:
     """The pieces, with tails of about 2**-bits of the whole; ArithmeticError where something cannot be proved."""
-    parts = smooth_parts(_gathered(density.psi), density.kinks, density.bound, budget=SECONDS)
+    parts = smooth_parts(for_balls(density.psi), density.kinks, density.bound, budget=SECONDS)
     if parts is None:
         raise ArithmeticError(f"the smooth parts of {density.psi} are not known")
     branches = [(part, Branch(expression, density.exponent)) for part, expression in parts]

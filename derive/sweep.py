@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from flint import arb, arb_series, ctx
 
-from derive.pieces import Branch, Piece
+from derive.branch import Branch
+from derive.pieces import Piece
 from derive.span import ZERO
 
 ORDER = 32
