@@ -7,6 +7,7 @@ likelihood.py.
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import numpy as np
 import scipy.special as sc
@@ -23,10 +24,25 @@ MOST_CELLS = 20_000
 """Cells that may be open at once in the proof of unimodality."""
 
 
+class Tests(Protocol):
+    """Sets by a positive parameter e (a distance, a threshold) whose complement has a normal quantile growing with e."""
+
+    dim: int
+    potential: Potential
+    radius: np.ndarray
+    bounded: bool
+
+    def big(self, e: float, tau: float) -> float:
+        """Positive where no z belongs to e, if `bounded`."""
+
+    def threshold(self, e: float, guess: float) -> tuple[float, float]:
+        """(z, a parameter of the solution): z grows with e."""
+
+
 class Inverse:
     """Distances at given normal quantiles, each solved from what the ones before have shown."""
 
-    def __init__(self, sets: LevelSets) -> None:
+    def __init__(self, sets: Tests) -> None:
         self.sets = sets
         self.z: list[float] = []
         self.e: list[float] = []
@@ -34,20 +50,21 @@ class Inverse:
         self.limit = math.inf
         self.calls = 0
 
-    def _predict(self, z: float, values: list[float], power: float) -> float:
-        """Polynomial interpolation of values/z**power through the nearest known points."""
+    def _predict(self, z: float, values: list[float], power: float, points: int = 8) -> float:
+        """Polynomial interpolation of log(values/z**power) through the nearest known points."""
         known = np.array(self.z)
-        near = np.argsort(np.abs(known - z))[:8]
-        x, y = known[near], np.array(values)[near] / known[near] ** power
-        table = y.copy()
-        estimate = table[0]
+        near = np.argsort(np.abs(known - z))[:points]
+        x, table = known[near], np.log(np.array(values)[near] / known[near] ** power)
+        estimate, before = float(table[0]), 6.0
         for order in range(1, near.size):  # Newton's divided differences, ended where they stop shrinking
             table[order:] = (table[order:] - table[order - 1 : -1]) / (x[order:] - x[: near.size - order])
-            term = table[order] * np.prod(z - x[:order])
-            if abs(term) > 0.3 * abs(estimate):
+            term = float(table[order] * np.prod(z - x[:order]))
+            if not abs(term) < max(0.5 * before, 1e-3):
+                if order == 1:
+                    estimate += math.copysign(3.0, term)
                 break
-            estimate += term
-        return float(estimate * z**power)
+            estimate, before = estimate + term, abs(term)
+        return math.exp(min(estimate, 690.0)) * z**power
 
     def evaluate(self, e: float, z_guess: float) -> float:
         """The normal quantile at distance e."""
@@ -67,7 +84,7 @@ class Inverse:
         potential = self.sets.potential
         peak = float(potential.mass @ self.sets.radius)
         e = peak / math.sqrt(self.sets.dim)
-        if math.isfinite(potential.edge):
+        if self.sets.bounded:
             self.limit = self._limit(e)
             e = min(e, 0.5 * self.limit)
         for _ in range(200):
@@ -77,8 +94,8 @@ class Inverse:
             e *= 0.5 if not math.isfinite(z) else min(max(1.0 / z, 0.05), 20.0)
         raise ArithmeticError("no distance found at which the class is kept with probability Phi(1)")
 
-    def distance(self, z: float) -> float:
-        """The e with quantile z."""
+    def distance(self, z: float, near: float = 0.0) -> float:
+        """The e with quantile z, to 1e-12 relative, or one whose quantile is within `near`·z of it."""
         if not self.z:
             self.start()
         low, high = 0.0, self.limit
@@ -95,6 +112,8 @@ class Inverse:
             low, high = (max(low, e), high) if got <= z else (low, min(high, e))
             if high - low < 2e-14 * e:
                 return low
+            if abs(got - z) < near * z:
+                return e
             if not 0.0 < got < math.inf:
                 e = math.nan
                 continue
@@ -121,15 +140,15 @@ class Inverse:
         return low
 
     def _secant(self, z: float) -> float:
-        """By the line through the two nearest known points in 1 - rho: near a finite limit the distance is linear in it."""
-        p, e = sc.ndtr(-np.array(self.z)), np.array(self.e)
-        if math.isfinite(self.limit):
-            p, e = np.append(p, 0.0), np.append(e, self.limit)
+        """By a line through two known points; below a finite limit the distance is nearly linear in 1 - rho."""
+        if math.isinf(self.limit):
+            return self._predict(z, self.e, 1.0, points=2)
+        p, e = np.append(sc.ndtr(-np.array(self.z)), 0.0), np.append(self.e, self.limit)
         near = np.argsort(np.abs(p - sc.ndtr(-z)))[:2]
         p, e = p[near], e[near]
-        if near.size < 2 or p[0] == p[1]:
-            return math.nan
-        return float(e[0] + (sc.ndtr(-z) - p[0]) * (e[1] - e[0]) / (p[1] - p[0]))
+        return (
+            float(e[0] + (sc.ndtr(-z) - p[0]) * (e[1] - e[0]) / (p[1] - p[0])) if p[0] != p[1] else math.nan
+        )
 
 
 def require_unimodal(density: RadialDensity, potential: Potential) -> None:

@@ -30,8 +30,8 @@ CLUSTER = 40
 
 _ANGLES, _ANGLE_WEIGHTS = np.polynomial.legendre.leggauss(CLUSTER)
 _THETA = 0.25 * math.pi * (_ANGLES + 1.0)
-_CLUSTERED = np.sin(_THETA) ** 2
-_CLUSTERED_WEIGHTS = 0.25 * math.pi * _ANGLE_WEIGHTS * np.sin(2.0 * _THETA)
+CLUSTERED = np.sin(_THETA) ** 2
+CLUSTERED_WEIGHTS = 0.25 * math.pi * _ANGLE_WEIGHTS * np.sin(2.0 * _THETA)
 
 
 def cap(dim: int, u: np.ndarray, beyond: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -59,6 +59,7 @@ class LevelSets:
     def __init__(self, density: RadialDensity, dim: int, variation: float = 4.0) -> None:
         self.dim = dim
         self.potential = Potential(density, dim, variation)
+        self.bounded = math.isfinite(self.potential.edge)
         x = self.potential.log_radius(self.potential.place)
         self.radius = np.exp(x)
         self.slope = -0.3  # of P_big in tau, times the distance: remembered as a guess
@@ -186,7 +187,7 @@ class LevelSets:
             place = self.potential.shifted(anchor, y)
             r = np.exp(self.potential.log_radius(place))
             ratio = e / r
-            with np.errstate(divide="ignore"):
+            with np.errstate(divide="ignore", invalid="ignore"):
                 if wall == 1.0:
                     narrow = np.log(np.abs(self._gap(anchor, y, e)) / r)
                     change = np.where(ratio < 0.5, np.log1p(-np.minimum(ratio, 0.5)), narrow)
@@ -229,9 +230,9 @@ class LevelSets:
         low, width = cuts[:-1], np.diff(cuts)
         inside = touched[potential.shifted(anchor, low + 0.5 * width).panel]
         low, width = low[inside], width[inside]
-        y = (low[:, None] + width[:, None] * _CLUSTERED).ravel()
+        y = (low[:, None] + width[:, None] * CLUSTERED).ravel()
         place = potential.shifted(anchor, y)
-        mass = np.exp(potential.log_density(place)) * (width[:, None] * _CLUSTERED_WEIGHTS).ravel()
+        mass = np.exp(potential.log_density(place)) * (width[:, None] * CLUSTERED_WEIGHTS).ravel()
         mass /= potential.mass_total
         u, beyond = self._cosine(place, self._gap(anchor, y, e), e, tau, sign)
         middle, tail = cap(self.dim, u, beyond)
