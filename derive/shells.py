@@ -96,11 +96,18 @@ class ShellGrowth:
     def _table(self) -> tuple[Array, Array]:
         """log r and psi, rising; NoOracle where psi falls."""
         low, high = self.law.range
-        top = high if np.isfinite(self.law.density.bound) else min(high + 3.0, 690.0)
+        bound = self.law.density.bound
+        top = float(np.log(bound)) if np.isfinite(bound) else min(high + 3.0, 690.0)
         inner = self.law.frontier.edges
-        u = np.unique(
-            np.concatenate([np.linspace(low - 5.0, top, 4000), inner, np.linspace(inner[0], inner[-1], 4000)])
-        )
+        parts = [
+            np.linspace(low - 40.0, low - 5.0, 200),
+            np.linspace(low - 5.0, top, 4000),
+            inner,
+            np.linspace(inner[0], inner[-1], 4000),
+        ]
+        if np.isfinite(bound):
+            parts.append(top - np.geomspace(1e-15, 0.1, 200))
+        u = np.unique(np.concatenate(parts))
         value, slope = self.law.density(u)
         psi = -value
         if np.any(slope > 1e-9 * (1.0 + np.abs(psi))):
@@ -118,16 +125,18 @@ class ShellGrowth:
         with np.errstate(divide="ignore", invalid="ignore"):
             x = left + np.where(rise > 0.0, (psi - table[cell - 1]) / rise, 1.0) * (right - left)
         x = np.clip(np.nan_to_num(x, nan=0.0), left, right)
-        for _ in range(4):
+        for _ in range(6):
             value, slope = self.law.density(x)
+            short = -value < psi
+            left, right = np.where(short, x, left), np.where(short, right, x)
             with np.errstate(divide="ignore", invalid="ignore"):
-                step = (psi + value) / -slope
-            x = np.clip(x + np.where(np.isfinite(step), step, 0.0), left, right)
+                new = x + (psi + value) / -slope
+            x = np.where((new >= left) & (new <= right), new, 0.5 * (left + right))
         end = np.log(self.law.density.bound) if np.isfinite(self.law.density.bound) else np.inf
         return np.where(inside, x, np.where(at == 0, -np.inf, end))
 
-    def sets(self, threshold: float, e: float) -> tuple[float, float]:
-        """mu and nu of {psi(r) - psi(s) ≥ threshold}."""
+    def sets(self, threshold: float, e: float, halve: bool = False) -> tuple[float, float]:
+        """mu and nu of {psi(r) - psi(s) ≥ threshold}; with `halve` on twice as many panels."""
 
         def both(u: Array) -> tuple[Array, Array]:
             log_mu, _ = self.law.measures(u)
@@ -143,6 +152,8 @@ class ShellGrowth:
         edges = self._edges
         if not self.smooth:
             edges, _ = refined(both, np.unique(np.append(edges, self._corners(threshold, e))), 1e-10, 1e-11)
+        if halve:
+            edges = np.sort(np.concatenate([edges, 0.5 * (edges[:-1] + edges[1:])]))
         mu, nu = panel_sums(both, edges[:-1], edges[1:], self.law.frontier.log_total)
         return float(np.sum(mu)), float(np.sum(nu))
 
@@ -211,9 +222,11 @@ class ShellGrowth:
                 low, high = (new, high) if new[3] >= 0.0 else (low, new)
             best = _sides(low, high, p)
         self.start = low[0]
-        return Measured(
-            0.5 * (best[0] + best[1]), 0.5 * (best[1] - best[0]) + (1e-12 if self.smooth else 1e-9)
-        )
+        error = 0.5 * (best[1] - best[0]) + (1e-12 if self.smooth else 1e-9)
+        if self.smooth:
+            mu, nu = self.sets(low[0], e, halve=True)
+            error += abs(nu - low[2]) + float(np.exp(min(low[0], 700.0))) * abs(mu - low[1])
+        return Measured(0.5 * (best[0] + best[1]), error)
 
 
 def _sides(

@@ -220,6 +220,18 @@ def test_cap_growth_of_the_gaussian(dim: int) -> None:
         assert abs(found.value - stats.norm.cdf(stats.norm.ppf(p) + e)) <= found.error <= 2e-8
 
 
+@pytest.mark.parametrize(
+    "density, support", [("1-r**2", "r<=1"), ("exp(-r)", ""), ("exp(-1/(1-r**2))", "r<=1")]
+)
+def test_radii_of_level_sets_close_to_the_edge(density: str, support: str) -> None:
+    """psi and its inverse, as far as the last digits of 1 - r and out to the tail of the law."""
+    growth = shell_growth(oracle(density, "l2", 64, support).law, "l2", "2", 64)
+    u = np.log1p(-np.geomspace(1e-9, 0.5, 40)) if support else np.linspace(-3.0, 5.5, 40)
+    psi = -growth.law.density(u)[0]
+    assert growth._inverse(psi, True) == pytest.approx(u, abs=1e-13, rel=1e-9)
+    assert growth._inverse(psi, False) == pytest.approx(u, abs=1e-13, rel=1e-9)
+
+
 def test_shells_need_unimodal_densities() -> None:
     growth = shell_growth(oracle("r**2*exp(-r)", "l2", 16).law, "l2", "2", 16)
     with pytest.raises(NoOracle, match="unimodal"):
