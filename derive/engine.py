@@ -109,6 +109,11 @@ def _derived(spec: Spec) -> Family:
             )
             weaker[adversary] = tuple(c for c in candidates if c is not best)
             native[adversary] = replace(best, special=special_cases(spec, profile, best))
+    if not native and spec.geometry == "l2" and profile.edge is not None and not profile.edge.is_zero:
+        raise SpecError(
+            f"no radius: {spec.density!r} jumps at the end of its support {spec.support} and is not constant before; as a function of the l2 norm that "
+            "is beyond the engine, which takes it with --geometry product, l1 or linf"
+        )
     if not native:
         raise SpecError(
             f"no radius: the mean score of {spec.density!r} is infinite in every norm (any shift costs infinitely much where the density is "

@@ -18,9 +18,12 @@ from derive.engine import Family
 from derive.formula import dim as dim_symbol
 from derive.law import QuadratureLaw
 from derive.spec import SpecError
+from derive.timelimit import limited
 
 DIMENSIONS: tuple[int, ...] = (2, 64, 3072, 150528)
 CONFIDENCES: tuple[float, ...] = (0.6, 0.9, 1.0 - 2.0**-10, 1.0 - 2.0**-40)
+SECONDS = 20.0
+"""Processor time for one enclosure; those that succeed take a tenth of it at most."""
 TOLERANCE = sp.Rational(1, 10**9)
 
 
@@ -99,7 +102,8 @@ def _points(
     if isinstance(derivation.evaluation, Closed | Lattice | Tabulated):
         confidences = CONFIDENCES
     else:
-        dimensions = tuple(d for d in dimensions if d <= 3072)
+        level_set = isinstance(derivation.evaluation, LevelSet)
+        dimensions = tuple(d for d in dimensions if (64 if level_set else 1) <= d <= 3072)
         confidences = CONFIDENCES[1:2] if isinstance(derivation.evaluation, LevelSet) else CONFIDENCES[1:]
     for dim in dimensions:
         sets = _parameter_sets(family, dim) if parameters else [{}]
@@ -124,7 +128,9 @@ def _compare(
     found.dims.add(dim)
     exact_values = checked_values(family, dim, values)
     for rho, radius in zip(confidences, radii, strict=True):
-        ball = enclose_native(family, adversary, exact_values, sp.Rational(rho))
+        ball = limited(enclose_native, family, adversary, exact_values, sp.Rational(rho), seconds=SECONDS, default=None)
+        if ball is None:
+            raise ArithmeticError("no enclosure was found in time")
         low, high, value = sp.Rational(ball.lower), sp.Rational(ball.upper), sp.Rational(float(radius))
         if value > low or high - value > TOLERANCE * high:
             raise ValueError(

@@ -56,7 +56,7 @@ def density_lines(family: Family) -> list[str]:
 
 def stable(simple: sp.Expr, raw: sp.Expr) -> str:
     """Code for one of two equal expressions: the simple one, unless exponentials in it could overflow on both sides of a fraction."""
-    simple = sp.factor_terms(sp.powsimp(simple))
+    simple = sp.factor(simple) if simple.is_rational_function(r) else sp.factor_terms(sp.powsimp(simple))
     top, bottom = sp.fraction(sp.together(written_out(simple)))
     if top.has(*_GROWING) and bottom.has(*_GROWING):
         return code(raw)

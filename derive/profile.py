@@ -9,7 +9,7 @@ from functools import cached_property
 import sympy as sp
 
 from derive.formula import Mixture, r, written_out
-from derive.ordering import end_value, score_steps, sign_of, sign_pattern
+from derive.ordering import end_value, interval_pattern, score_steps, sign_of, sign_pattern
 from derive.spec import Spec, SpecError
 from derive.symbolic import attempt
 
@@ -117,7 +117,11 @@ class Profile:
         if self.bound is not None:
             return None
         found = end_value(self.steepness, sp.oo, "-")
-        return found if found is not None else _end_of_parts(self.psi, sp.oo, "-")
+        found = found if found is not None else _end_of_parts(self.psi, sp.oo, "-")
+        if found is None and self._numeric:  # an oscillating score that stays above a constant
+            above = interval_pattern(self.score - sp.Rational(1, 16), None, self.kinks, {})
+            return sp.oo if above is not None and above.endswith("+") else None
+        return found
 
     @cached_property
     def height(self) -> sp.Expr | None:
@@ -212,6 +216,10 @@ def _power_terms(psi: sp.Expr) -> tuple[tuple[sp.Expr, sp.Expr], ...] | None:
 
 def _simplest(score: sp.Expr) -> sp.Expr:
     forms = [score, sp.factor(score), sp.simplify(score)]
+    if score.has(
+        sp.sin, sp.cos
+    ):  # a quotient of sines and cosines loses its digits where both vanish, a tangent does not
+        forms.append(sp.simplify(score.rewrite(sp.tan)))
     return min(forms, key=lambda e: (e.count_ops(), str(e)))
 
 

@@ -216,7 +216,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     except click.ClickException as error:
         message = error.format_message()
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ArithmeticError) as error:
         message = str(error)
     click.echo("error: " + " ".join(message.split()), err=True)
     return 2

@@ -21,6 +21,7 @@ from generated.special.arguments import (
     require,
     small_probability,
 )
+from generated.special.cosine import cosine_curve
 from generated.special.curve import NODE_SLACK, RadiusCurve, curve_from_nodes
 from generated.special.gamma import GammaLaw, gamma_ratio
 from generated.special.greedy import NODES, GreedySet, binomial_curve, cone_curve
@@ -67,6 +68,7 @@ __all__ = [
     "binomial_curve",
     "check_event",
     "cone_curve",
+    "cosine_curve",
     "curve_from_nodes",
     "dimension",
     "finish",

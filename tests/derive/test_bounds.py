@@ -176,7 +176,7 @@ def test_shapes_near_their_limit_never_exceed_the_enclosure(dim: int, gap: float
         values = checked_values(family, dim, parameters)
         previous, ctx.prec = ctx.prec, 192
         try:
-            ball = native_ball(family.native[adversary], values, sp.Rational(rho))
+            ball = native_ball(family.profile, family.native[adversary], values, sp.Rational(rho))
             assert arb(float(radius)) <= ball.upper(), (radius, ball)
             if adversary == "1":  # the first branch is closed: the enclosure is narrow there
                 assert arb(float(radius)) <= ball.lower() and ball.lower() * (1 - arb("1e-9")) <= arb(

@@ -94,12 +94,13 @@ def test_law_and_variance_against_quadrature(density: str, geometry: str, params
         ("-exp(-r)", "product", "", "positive"),
         ("cos(r)", "product", "", "positive"),
         ("0", "product", "", "positive"),
-        ("r**2*exp(-r**2)", "product", "", "no radius"),  # rising and then falling: {r ≥ s} is not greedy
-        ("r**(-1/2)*exp(-r)", "product", "", "no radius"),  # infinite mean score
-        ("exp(-r**4)", "l2", "", "no radius"),
-        ("exp(-r)", "product", "r<=1", "support"),
-        ("exp(-r-r**2)", "product", "", "powers"),
-        ("1/(1+r)**3", "product", "", "powers of r"),
+        ("r**(-1/2)*exp(-r)", "product", "", "mean score"),
+        ("1/sqrt(1-r)", "product", "r<=1", "infinite at the end of its support"),
+        ("sin(r)**2*exp(-r)", "product", "", "positive"),
+        ("1/(1+r)", "product", "", "not integrable"),
+        ("(1+r)**(-3)", "linf", "", "integrable|no dimension"),
+        ("r**(-2)", "linf", "", "no dimension"),
+        ("exp(-max(r, abs(r - 1)))", "product", "", "switches"),
     ],
 )
 def test_refusals(density: str, geometry: str, support: str, reason: str) -> None:

@@ -148,8 +148,8 @@ def test_the_differential_radius_of_the_spherical_exponential() -> None:
 
 LAWS = [
     ("(1+r)**(-a-1)", "product", "", ("a>0",), BetaPrimeRadialLaw),
-    ("(1+r)**(-a)", "linf", "", ("a>0",), BetaPrimeRadialLaw),
-    ("(1+r**k)**(-a)", "l2", "", ("k>0", "a>0"), BetaPrimeRadialLaw),
+    ("(1+r)**(-a)", "linf", "", ("a>0", "a=20"), BetaPrimeRadialLaw),
+    ("(1+r**k)**(-a)", "l2", "", ("k>0", "a>0", "a=20"), BetaPrimeRadialLaw),
     ("(1+r**2/nu)**(-(nu+1)/2)", "product", "", ("nu>0",), BetaPrimeRadialLaw),
     ("(1-r**2)**k", "product", "r<=1", ("k>0",), BetaRadialLaw),
     ("r**(-j)*exp(-r**k)", "linf", "", ("k>0", "j>=0"), GammaRadialLaw),
@@ -172,8 +172,8 @@ SIGMAS = [
     ("exp(-r**p)", "product", ("p>0",), {"p": 3}, 1, mp.gamma(1) / mp.gamma(mp.mpf(1) / 3)),
     ("exp(-r**k)", "l1", ("k>0",), {"k": 2}, 5, 2 * mp.gamma(mp.mpf(7) / 2) / (5 * 6 * mp.gamma(mp.mpf(5) / 2))),
     ("r**(-j)*exp(-r**k)", "l2", ("k>0", "j>=0"), {"k": 2, "j": 1}, 5, mp.gamma(3) / (5 * mp.gamma(2))),
-    ("(1+r)**(-a)", "linf", ("a>0",), {"a": 20}, 5, (mp.mpf(4) / 3 + 1) * 6 / (mp.mpf(14) * 13)),
-    ("(1+r**k)**(-a)", "l2", ("k>0", "a>0"), {"k": 2, "a": 10}, 5,
+    ("(1+r)**(-a)", "linf", ("a>0", "a=20"), {"a": 20}, 5, (mp.mpf(4) / 3 + 1) * 6 / (mp.mpf(14) * 13)),
+    ("(1+r**k)**(-a)", "l2", ("k>0", "a>0", "a=20"), {"k": 2, "a": 10}, 5,
      mp.gamma(mp.mpf(7) / 2) * mp.gamma(mp.mpf(13) / 2) / (5 * mp.gamma(mp.mpf(5) / 2) * mp.gamma(mp.mpf(15) / 2))),
 ]  # fmt: skip
 
@@ -201,7 +201,7 @@ def test_infinite_variance_is_known() -> None:
 
 def test_first_branch_of_the_power_law_cube() -> None:
     """(2d/(a-d))·(rho - 1/2), and both distribution functions in the boundary."""
-    native = family("(1+r)**(-a)", "linf", params=("a>0",)).native["1"]
+    native = family("(1+r)**(-a)", "linf", params=("a>0", "a=20")).native["1"]
     first = next(step for step in native.steps if step.title == "First branch").formulas[0][1]
     a = sp.Symbol("a", positive=True)
     assert sp.simplify(first - 2 * dim * gap / (a - dim)) == 0

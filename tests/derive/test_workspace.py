@@ -119,7 +119,7 @@ BAD = [
     ("add-distribution", "x1", "--density", "-exp(-r)", "--geometry", "product"),
     ("add-distribution", "x1", "--density", "exp(-x)", "--geometry", "product"),
     ("add-distribution", "x1", "--density", "exp(-r)", "--geometry", "l7"),
-    ("add-distribution", "x1", "--density", "exp(-r**4)", "--geometry", "l2"),
+    ("add-distribution", "x1", "--density", "exp(-1/r)", "--geometry", "l2"),
     ("add-distribution", "../x1", "--density", "exp(-r)", "--geometry", "l1"),
     ("add-distribution", "laplace", "--density", "exp(-2*r)", "--geometry", "product"),
     (
