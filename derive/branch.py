@@ -9,7 +9,7 @@ import sympy as sp
 from flint import arb, arb_series
 
 from derive.ball import Program, exact
-from derive.formula import Mixture, r, written_out
+from derive.formula import Mixture, Share, r, written_out
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Branch:
 
 
 def for_balls(psi: sp.Expr) -> sp.Expr:
-    """The expression with logarithms of sums of positive exponentials as mixtures, which stay narrow where they are evaluated on balls."""
+    """The same expression, with logarithms of sums of positive exponentials as mixtures: these stay narrow on balls."""
 
     def gather(node: sp.Expr) -> sp.Expr:
         parts = []
@@ -68,7 +68,12 @@ def for_balls(psi: sp.Expr) -> sp.Expr:
     def wanted(node: sp.Basic) -> bool:
         return isinstance(node, sp.log) and isinstance(node.args[0], sp.Add) and node.args[0].has(sp.exp)
 
-    return _half_angles(psi).replace(wanted, gather)
+    psi = _half_angles(sp.expand_log(psi))
+    psi = psi.replace(sp.cosh, lambda x: sp.cosh(x).rewrite(sp.exp)).replace(
+        sp.sinh, lambda x: sp.sinh(x).rewrite(sp.exp)
+    )
+    psi = psi.replace(sp.tanh, lambda x: 1 - 2 * Share(sp.Integer(0), x, -x))
+    return psi.replace(wanted, gather)
 
 
 def _half_angles(psi: sp.Expr) -> sp.Expr:

@@ -239,7 +239,7 @@ def _left_tail(
         if rate > 0 and steady.sign(steady.factored(branch.exponent - rate - r * branch.score), on) == 1:
             mass = branch.log_weight(u).exp() / exact(rate)
             share = _left_share(branch, turns.first, u, mass, steady)
-            if bool(share < SHARE * size * abs(branch.score_at(peak))) or attempt > 8:
+            if bool(share <= SHARE * size * abs(branch.score_at(peak))) or attempt > 8:
                 return u, mass.upper(), share
         u, step = (u - step).mid(), 2 * step
     raise ArithmeticError("the mass near r = 0 is not bounded")
