@@ -20,6 +20,8 @@ from generated.special.tabulated import SLACK, Tabulated, tabulate
 
 AGREEMENT = 1e-11
 """Largest relative change of a radius when the nodes are doubled; else they are doubled again."""
+BOUNDED_SLACK = 2.0**-30
+"""Relative slack (9.3e-10) with a finite support: near its largest radius 1 - rho hardly determines the distance."""
 MOST_CELLS = 20_000
 """Cells that may be open at once in the proof of unimodality."""
 
@@ -188,8 +190,9 @@ def require_unimodal(density: RadialDensity, potential: Potential) -> None:
 def level_set_curve(density: RadialDensity, dim: int) -> Tabulated:
     """The exact l2 radius of unimodal l2-radial noise, at scale 1, as a table over the normal quantile of rho.
 
-    Never above the exact radius (a relative slack of 2**-33 over a quadrature checked against its own refinement; tested,
-    not proved). ValueError for a density that is not proved unimodal; ArithmeticError where the accuracy is not reached.
+    Never above the exact radius (a relative slack of 2**-33, 2**-30 with a finite support, over a quadrature checked
+    against its own refinement; tested, not proved). ValueError for a density that is not proved unimodal; ArithmeticError
+    where the accuracy is not reached.
     """
     variation = 4.0
     require_unimodal(density, Potential(density, dim, variation))
@@ -209,6 +212,6 @@ def level_set_curve(density: RadialDensity, dim: int) -> Tabulated:
     def radius_of_fail(p: np.ndarray) -> np.ndarray:
         return np.array([inverse.distance(float(-sc.ndtri(fail))) for fail in p])
 
-    return tabulate(
-        radius_of_fail, at_one=inverse.limit * (1.0 - SLACK) if math.isfinite(density.bound) else math.inf
-    )
+    if math.isinf(density.bound):
+        return tabulate(radius_of_fail)
+    return tabulate(radius_of_fail, slack=BOUNDED_SLACK, at_one=inverse.limit * (1.0 - SLACK))

@@ -25,7 +25,6 @@ SLACK = 2.0**-33
 """Relative slack of the values, 1.2e-10."""
 GROWTH_SLACK = 2.0**-26
 """Relative slack of Phi, upwards: differentiation loses some digits of the interpolant."""
-TARGET = 1e-12
 NARROWEST, FIRST = 0.02, 0.5
 """Panels are not split below this width, and the first one not below FIRST: what then remains is noise of the function,
 which near z = 0 grows as 1/z."""
@@ -101,7 +100,7 @@ def tabulate(
 ) -> Tabulated:
     """The table of a radius function given by 1 - rho, float64 arrays in (0, 1/2) to float64 arrays.
 
-    Panels are halved until the interpolant of R/z agrees with the function to 1e-12 relative between its nodes.
+    Panels are halved until the interpolant of R/z agrees with the function to slack/100 relative between its nodes.
     ArithmeticError where slack/4 is not reached, or the function is not positive and finite.
     """
 
@@ -111,6 +110,7 @@ def tabulate(
             raise ArithmeticError("the radius to be tabulated is not positive and finite above rho = 1/2")
         return value
 
+    target = 0.01 * slack
     todo = [(0.0, 1.0), (1.0, 3.0), (3.0, 5.5), (5.5, FARTHEST)]
     done: list[tuple[float, np.ndarray]] = []
     worst = 0.0
@@ -120,11 +120,11 @@ def tabulate(
         coefficients = _TO_COEFFICIENTS @ values
         error = float(np.max(np.abs(coefficients[-2:]))) / float(np.min(values))
         last = high - low <= (2.0 * NARROWEST if low > 0.0 else FIRST)
-        if error <= TARGET or last:
+        if error <= target or last:
             tests = ratio(low + 0.5 * (high - low) * (_CHECKS + 1.0))
             fitted = np.polynomial.chebyshev.chebval(_CHECKS, coefficients)
             error = float(np.max(np.abs(fitted / tests - 1.0)))
-        if error <= TARGET or last:
+        if error <= target or last:
             worst = max(worst, error)
             done.append((low, coefficients))
         else:

