@@ -64,7 +64,10 @@ def cone_ball(density: RadialDensity, weight: sp.Rational, fail: arb, *, precisi
     if found is None:
         raise ArithmeticError(unproved)
     with _working(used):
-        return found.radius(weight, fail)
+        radius = found.radius(weight, fail)
+    if not radius.is_finite():
+        raise ArithmeticError("the radius could not be enclosed")
+    return radius
 
 
 def _reach(fraction: arb) -> int:
@@ -205,12 +208,17 @@ class Sweep:
         self._mass, self._share = self._mass + joining, self._share + level * joining
 
     def _mass_between(self, piece: Piece, one: arb, other: arb, level: arb) -> arb:
-        """The integral of lambda between two points of a piece, in any order."""
-        if bool(one >= other):
-            one, other = other, one
+        """The integral of lambda between two points of a piece, the first with the larger score (flat pieces: from left to right)."""
         quick = _bounded(piece, one, other)
         if self._negligible(quick, level):
-            return hull(ZERO, quick)
+            apart = bool(other > one) if piece.direction <= 0 else bool(other < one)
+            return hull(
+                ZERO if apart else -quick, quick
+            )  # not told apart: a sliver may have been counted before
+        if piece.direction > 0:
+            one, other = other, one
+        if not bool(one < other):
+            raise ArithmeticError("boundary points out of order")
         low, high = one.mid(), other.mid()
         total = sum((_bounded(piece, end.lower(), end.upper()) * arb(0, 1) for end in (one, other)), ZERO)
         stack = [(low, high)]
@@ -236,12 +244,11 @@ class Sweep:
         """The radius at a cone of this probability and 1 - rho = fail."""
         share = self.share + self._pieces.edge
         per_unit = self.total / (exact(weight) * share)
-        end = (exact(weight) if weight < sp.Rational(1, 2) else arb(1) / 2).union(exact(weight))
         if not bool(fail < exact(weight)):
             if not bool(fail >= exact(weight)):
                 raise ArithmeticError("fail is not told apart from the weight of the cone")
             return (arb(1) / 2 - fail) * per_unit
-        return (arb(1) / 2 - end) * per_unit + self._beyond(self.total * fail / exact(weight))
+        return (arb(1) / 2 - exact(weight)) * per_unit + self._beyond(self.total * fail / exact(weight))
 
     def _beyond(self, target: arb) -> arb:
         """int dM/(I + J) from M = target to the whole mass."""
