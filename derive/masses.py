@@ -40,7 +40,15 @@ class RadialMass:
         self.reference, self.low, self.high, self.ceiling, self.slack = reference, low, high, ceiling, slack
         self.bounded = bounded
         self.floor = psi.at(arb(-FARTHEST))
-        self.top = psi.at(ceiling) if bounded else arb("inf")
+        self.top = self._top()
+
+    def _top(self) -> arb:
+        """psi at the end of the support; inf where it grows without bound, or may."""
+        try:
+            top = self.psi.at(self.ceiling) if self.bounded else arb("inf")
+        except Undecided:
+            return arb("inf")
+        return top if top.is_finite() else arb("inf")
 
     def total(self) -> arb:
         """The mass of [low, high]."""

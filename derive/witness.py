@@ -44,10 +44,16 @@ _SHARES = (sp.Rational(1, 2), sp.Rational(1, 10), sp.Rational(1, 100))
 
 @dataclass(frozen=True)
 class Witness:
-    """A level t and a distance e, exact numbers."""
+    """A level t and a distance e > 0, exact numbers."""
 
     level: arb
     distance: arb
+
+    def __post_init__(self) -> None:
+        if not (self.level.is_exact() and self.distance.is_exact() and bool(self.distance > 0)):
+            raise ValueError(
+                f"a witness is a pair of exact numbers with distance > 0, not {self.level}, {self.distance}"
+            )
 
 
 def level_set_ball(density: RadialDensity, dim: int, fail: arb) -> arb:
