@@ -114,7 +114,7 @@ class ShellGrowth:
             raise NoOracle("the density is not unimodal")
         return u, np.maximum.accumulate(psi)
 
-    def _inverse(self, psi: Array, last: bool) -> Array:
+    def _inverse(self, psi: Array, last: bool, rounds: int = 5) -> Array:
         """log of the last radius with psi ≤ the value (`last`), or the first with psi ≥ it; -inf and inf at the ends."""
         u, table = self._table
         at = np.searchsorted(table, psi, side="right" if last else "left")
@@ -125,7 +125,7 @@ class ShellGrowth:
         with np.errstate(divide="ignore", invalid="ignore"):
             x = left + np.where(rise > 0.0, (psi - table[cell - 1]) / rise, 1.0) * (right - left)
         x = np.clip(np.nan_to_num(x, nan=0.0), left, right)
-        for _ in range(6):
+        for _ in range(rounds):
             value, slope = self.law.density(x)
             short = -value < psi
             left, right = np.where(short, x, left), np.where(short, right, x)
@@ -166,7 +166,7 @@ class ShellGrowth:
             total = np.where(r > e, 1, 0)
             with np.errstate(over="ignore", invalid="ignore"):
                 for place, last in ((2, True), (16, False)):
-                    s = np.exp(self._inverse(psi - threshold if last else psi + threshold, last))
+                    s = np.exp(self._inverse(psi - threshold if last else psi + threshold, last, 2))
                     total = total + place * ((s >= np.abs(r - e)) * 1 + (s >= r + e) * 2 + (s >= r) * 4)
             return np.asarray(total)
 
@@ -179,7 +179,7 @@ class ShellGrowth:
         if not at.size or at.size > MOST_CORNERS:  # a tie: the set's edge runs along an end
             return np.empty(0)
         left, right, first = grid[at], grid[at + 1], codes[at]
-        for _ in range(46):
+        for _ in range(26):  # what is between holds a share of 1e-8 of a cell: `refined` sees to it
             middle = 0.5 * (left + right)
             same = code(middle) == first
             left, right = np.where(same, middle, left), np.where(same, right, middle)
