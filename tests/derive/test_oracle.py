@@ -64,7 +64,7 @@ def test_differential_radii_of_known_densities(
 
 
 def test_uniform_ball_is_a_jump() -> None:
-    """Phi is the surface mass of half the sphere: (1/2 - p)/Phi with Phi = d/(d-1)·Γ(d/2)/(2·sqrt(pi)·Γ((d-1)/2))·... by the cap."""
+    """Phi = d·E[A; A > 0] for every p, the surface mass of half the sphere; E[A; A > 0] = Γ(d/2)/(2·sqrt(pi)·Γ((d+1)/2))."""
     dim = 64
     found = oracle("1", "l2", dim, "r<=1").differential("2", [0.1])[0]
     positive_part = math.exp(math.lgamma(dim / 2) - math.lgamma((dim + 1) / 2)) / (2.0 * math.sqrt(math.pi))
