@@ -42,7 +42,7 @@ def levels_of(pieces: Sequence[Piece]) -> list[Level]:
             (("flat", piece.low),) if piece.direction == 0 else (("begin", piece.top), ("end", piece.bottom))
         )
         for kind, u in kinds:
-            score = piece.score(u)
+            score = piece.end_score(u)
             if not score.is_finite():
                 raise ArithmeticError("a score at the end of a piece is not finite")
             slack = margin * abs(score).upper()
@@ -155,7 +155,8 @@ class FoldWalk(Walk):
 def walks(pieces: Sequence[Piece], crossing: tuple[int, ...], above: Level, below: Level) -> list[Walk]:
     """The stretches from just below one level to just above the next, contiguous up to gaps in c too small to matter."""
     margin = arb(2) ** (-(ctx.prec * 5) // 8)
-    high, low = (above.low * (1 - margin)).mid(), (below.high * (1 + margin) + margin * above.low).mid()
+    high = (above.low * (1 - margin)).mid()
+    low = (below.high * (1 + margin) if bool(below.high > 0) else margin * above.low).mid()
     if not bool(high > low):
         raise ArithmeticError("levels of the score too close to each other")
     first = _fold_walk(pieces, crossing, above, low, 1)

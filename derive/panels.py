@@ -11,6 +11,7 @@ on one piece moves over a panel and drags those on the others along; at such a t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from derive.sweep import LENGTH, Panel, Taylor, coefficients, expansion
 
 PRECISION = 256
 MOST_PANELS = 6000
+SECONDS = 40.0
+"""For one sweep; past it nothing is known."""
 FINE = {False: arb(2) ** -56, True: arb(2) ** -44}
 """Width, in proportion to the whole so far, at which a panel is not split further; wider where several boundaries move together."""
 REACHES = (12, 32, 64, 160, 1100)
@@ -109,6 +112,7 @@ class Sweep:
         self._tiny = pieces.size * least * arb(2) ** -58
         self._steps: list[_Step] = []
         self._mass, self._share, self._radius = ZERO, ZERO, ZERO
+        self._deadline = time.monotonic() + SECONDS
         self._sweep()
         self.total = hull(self._mass, self._mass + pieces.tail_mass)
         self.share = hull(self._share, self._share + pieces.tail_share)
@@ -165,9 +169,12 @@ class Sweep:
                 cut_at = GROWTH * length / width
                 middle = (low + (high - low) * (cut_at if bool(cut_at < 0.5) else arb(0.5))).mid()
                 points = walk.points(middle, start, end)
-            if len(self._steps) + len(stack) > MOST_PANELS:
-                raise ArithmeticError("too many panels")
+            self._check(len(self._steps) + len(stack))
             stack += [(middle, high, points, end), (low, middle, start, points)]
+
+    def _check(self, panels: int) -> None:
+        if panels > MOST_PANELS or time.monotonic() > self._deadline:
+            raise ArithmeticError("the greedy sets need too many panels")
 
     def _small(self, ranges: list[Range], scores: arb) -> bool:
         if not all(bool(abs(end - start) < 1) for _, start, end in ranges):
@@ -234,8 +241,7 @@ class Sweep:
                 if self._negligible(bound, level):
                     total = total + hull(ZERO, bound)
                     continue
-            if len(stack) > MOST_PANELS:
-                raise ArithmeticError("too many panels")
+            self._check(len(stack))
             stack += [(centre, high), (low, centre)]
         return total
 

@@ -36,6 +36,13 @@ class Piece:
     direction: int
     low: arb
     high: arb
+    low_is_zero: bool = False
+    high_is_zero: bool = False
+
+    def end_score(self, u: arb) -> arb:
+        """The score at `low` or `high`, exactly 0 at a zero of psi'."""
+        zero = (u is self.low and self.low_is_zero) or (u is self.high and self.high_is_zero)
+        return ZERO if zero else self.score(u)
 
     @property
     def top(self) -> arb:
@@ -115,15 +122,18 @@ def _monotone(branch: Branch, turns: _Turns, low: arb, high: arb) -> list[Piece]
     """The pieces of a part from low to high; turns beyond them are not needed."""
     signs = list(turns.first)
     pieces: list[Piece] = []
-    for place, which, after in [*turns.places, (high, 0, "")]:
+    zero = False
+    for place, which, after in [*turns.places, (high, -1, "")]:
         if bool(place > low) and bool(low < high):
             end = place if bool(place < high) else high
             sign = _UNITS[signs[0]]
-            pieces.append(Piece(branch, sign, sign * _UNITS[signs[1]], low, end))
-            low = end
+            ends_at_zero = which == 0 and end is place
+            pieces.append(Piece(branch, sign, sign * _UNITS[signs[1]], low, end, zero, ends_at_zero))
+            low, zero = end, ends_at_zero
         elif not bool(place < low) and place is not high:
             raise ArithmeticError("a turning point of the score at the end of its part")
-        signs[which] = after
+        if which >= 0:
+            signs[which] = after
     return pieces
 
 
