@@ -156,7 +156,7 @@ def walks(pieces: Sequence[Piece], crossing: tuple[int, ...], above: Level, belo
     """The stretches from just below one level to just above the next, contiguous up to gaps in c too small to matter."""
     margin = arb(2) ** (-(ctx.prec * 5) // 8)
     high = (above.low * (1 - margin)).mid()
-    low = (below.high * (1 + margin) if bool(below.high > 0) else margin * above.low).mid()
+    low = (below.high * (1 + margin) + margin * above.low).mid()
     if not bool(high > low):
         raise ArithmeticError("levels of the score too close to each other")
     first = _fold_walk(pieces, crossing, above, low, 1)
