@@ -133,7 +133,7 @@ def _enclosures(
         if fail not in best:
             continue
         value, error = best[fail].value, best[fail].error
-        start = time.monotonic()
+        start = time.process_time()
         try:
             ball = limited(
                 _enclosure, family, adversary, case, fail, seconds=max(allowance.seconds, 0.01), default=None
@@ -142,7 +142,7 @@ def _enclosures(
             tally.skipped.add(f"no enclosure: {problem}")
             continue
         finally:
-            allowance.seconds -= time.monotonic() - start
+            allowance.seconds -= time.process_time() - start
         if ball is None:
             tally.skipped.add(f"no enclosure within {ENCLOSURE_SECONDS:g} s for the density")
             continue

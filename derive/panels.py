@@ -112,7 +112,7 @@ class Sweep:
         self._tiny = pieces.size * least * arb(2) ** -58
         self._steps: list[_Step] = []
         self._mass, self._share, self._radius = ZERO, ZERO, ZERO
-        self._deadline = time.monotonic() + SECONDS
+        self._deadline = time.process_time() + SECONDS
         self._sweep()
         self.total = hull(self._mass, self._mass + pieces.tail_mass)
         self.share = hull(self._share, self._share + pieces.tail_share)
@@ -173,7 +173,7 @@ class Sweep:
             stack += [(middle, high, points, end), (low, middle, start, points)]
 
     def _check(self, panels: int) -> None:
-        if panels > MOST_PANELS or time.monotonic() > self._deadline:
+        if panels > MOST_PANELS or time.process_time() > self._deadline:
             raise ArithmeticError("the greedy sets need too many panels")
 
     def _small(self, ranges: list[Range], scores: arb) -> bool:

@@ -232,7 +232,7 @@ def _left_tail(
 ) -> tuple[arb, arb, arb]:
     """(end, mass, share), the end below all turns: L' ≥ rate bounds the mass; a score that rises, or a second rate, the share."""
     part, branch = branches[0]
-    steady = Steady(time.monotonic() + SECONDS)
+    steady = Steady(time.process_time() + SECONDS)
     u = peak if part.high is None else _least(peak, number(part.high).log().mid() - 1)
     if turns.places:
         u = _least(u, turns.places[0][0].mid() - arb(2) ** -4)
@@ -278,7 +278,7 @@ def _right_tail(
     start = peak if part.low == 0 else _largest(peak, number(part.low).log().mid())
     if part.high is not None:
         return _edge_tail(part, branch, start, size, drop)
-    steady = Steady(time.monotonic() + SECONDS)
+    steady = Steady(time.process_time() + SECONDS)
     u, step, goal = start, arb(2) ** -10, size.log() - drop
     for _ in range(64):
         u, step = (u + step).mid(), 2 * step
@@ -313,7 +313,7 @@ def _edge_tail(part: Part, branch: Branch, start: arb, size: arb, drop: arb) -> 
             != sp.oo
         ):
             raise ArithmeticError("the density at its bound is not known")
-    steady = Steady(time.monotonic() + SECONDS)
+    steady = Steady(time.process_time() + SECONDS)
     width, goal = ((end - start) / 2).mid(), size.log() - drop
     for _ in range(2000):
         u = (end - width).mid()

@@ -72,7 +72,7 @@ def sign_pattern(
     """
     try:
         with _precision():
-            return _pattern(written_out(expression), kinks, bound, Steady(time.monotonic() + budget))
+            return _pattern(written_out(expression), kinks, bound, Steady(time.process_time() + budget))
     except (Unproved, OutOfTime, NotImplementedError):
         return None
 
@@ -85,7 +85,7 @@ def smooth_parts(
     budget: float = BUDGET,
 ) -> tuple[tuple[Part, sp.Expr], ...] | None:
     """The parts between kinks and switches, each with the smooth expression that applies on it; None when that is not proved."""
-    steady = Steady(time.monotonic() + budget)
+    steady = Steady(time.process_time() + budget)
     try:
         with _precision():
             cuts = _cuts([*kinks, *_switches(expression, steady)], bound)
@@ -100,7 +100,7 @@ def signs_on(expression: sp.Expr, part: Part, *, budget: float = BUDGET) -> tupl
     """The sign pattern of a smooth expression on one part; None when it is not proved."""
     try:
         with _precision():
-            return tuple(_smooth_pattern(expression, part, Steady(time.monotonic() + budget)))
+            return tuple(_smooth_pattern(expression, part, Steady(time.process_time() + budget)))
     except (Unproved, OutOfTime, NotImplementedError):
         return None
 

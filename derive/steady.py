@@ -33,7 +33,7 @@ class OutOfTime(ArithmeticError):
 
 @dataclass
 class Steady:
-    """Proves signs until `deadline` (time.monotonic); every answer None means unknown. OutOfTime when the time is over."""
+    """Proves signs until `deadline` (time.process_time); every answer None means unknown. OutOfTime when the time is over."""
 
     deadline: float
     _slopes: dict[tuple[sp.Expr, sp.Expr], sp.Expr] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Steady:
 
     def check(self) -> float:
         """Seconds left."""
-        left = self.deadline - time.monotonic()
+        left = self.deadline - time.process_time()
         if left <= 0:
             raise OutOfTime("the time for a proof is over")
         return left

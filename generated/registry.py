@@ -6,15 +6,24 @@ import importlib
 from types import ModuleType
 
 _MODULES = {
+    "cauchy": "generated.cauchy",
     "exp_l1": "generated.exp_l1",
     "exp_l2": "generated.exp_l2",
     "exp_linf": "generated.exp_linf",
     "gaussian": "generated.gaussian",
+    "gaussian_mixture": "generated.gaussian_mixture",
     "generalized_normal": "generated.generalized_normal",
+    "huber": "generated.huber",
+    "hyperbolic_l2": "generated.hyperbolic_l2",
+    "hyperbolic_secant": "generated.hyperbolic_secant",
     "laplace": "generated.laplace",
+    "logistic": "generated.logistic",
     "pareto": "generated.pareto",
     "pow_l2": "generated.pow_l2",
     "pow_linf": "generated.pow_linf",
+    "raised_cosine": "generated.raised_cosine",
+    "student_t": "generated.student_t",
+    "triangular": "generated.triangular",
     "uniform": "generated.uniform",
     "uniform_ball": "generated.uniform_ball",
 }

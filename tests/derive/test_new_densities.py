@@ -13,6 +13,7 @@ from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,7 +127,7 @@ def test_every_new_density_explains_itself(new: New) -> None:
         assert texts["latex"].count("{") == texts["latex"].count("}")
 
 
-def _references() -> list[dict[str, str]]:
+def _references() -> list[dict[str, Any]]:
     if not TABLE.exists():
         return []
     rows = json.loads(TABLE.read_text("utf-8"))["cases"]
@@ -143,7 +144,7 @@ def test_the_table_has_new_densities() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row['density']}-{row['params']}-{row['rho']}")
-def test_reference_radii_of_new_densities(row: dict[str, str]) -> None:
+def test_reference_radii_of_new_densities(row: dict[str, Any]) -> None:
     """Within 1e-9 from below, at the largest double that is not above rho."""
     params = tuple(f"{name}={value}" for name, value in dict(row["params"]).items())
     _, module = _derived(New(row["density"], row["geometry"], row.get("support") or "", params))
