@@ -10,17 +10,17 @@ from math import comb
 import sympy as sp
 from flint import arb, ctx, fmpz
 
-from derive.ball import evaluate, exact
-from derive.cone import BallCone, ConeEnclosure
 from derive.derivation import HALF, Closed, Cone, Derivation, Lattice, LevelSet, NumericCone, Tabulated
+from derive.enclosure.ball import evaluate, exact
+from derive.enclosure.cone import BallCone, ConeEnclosure
+from derive.enclosure.panels import cone_ball
+from derive.enclosure.radial import RadialDensity
+from derive.enclosure.witness import level_set_ball
 from derive.engine import Family
 from derive.formula import dim as dim_symbol
 from derive.formula import fail, gap, rho
-from derive.panels import cone_ball
 from derive.profile import Profile
-from derive.radial import RadialDensity
 from derive.spec import SpecError
-from derive.witness import level_set_ball
 
 PRECISION = 192
 """Bits; enclosures come out with a relative width near 1e-16 or better."""

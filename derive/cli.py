@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from derive.engine import derive_family
-from derive.explain import FORMATS, explain
+from derive.pages.explain import FORMATS, explain
 from derive.spec import GEOMETRIES, Spec, SpecError, find_spec, known_specs, parameters_from
 from derive.workspace import Workspace, write_all
 from generated.special import norm_name
@@ -174,7 +174,7 @@ def radius(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def verify(names: tuple[str, ...], as_json: bool) -> None:
     """Check densities again, all by default: identities, independent radii, Neyman–Pearson, samplers. Exit 1 if anything is false."""
-    from derive.verify import verify as check
+    from derive.verification.verify import verify as check
 
     specs = [find_spec(name) for name in names] or list(known_specs().values())
     reports = []
@@ -197,7 +197,7 @@ def verify(names: tuple[str, ...], as_json: bool) -> None:
 )
 def plot(name: str, adversary: str, out: Path) -> None:
     """Picture of a density and of its certified radius at sigma = 1, as SVG."""
-    from derive.pictures import radius_picture
+    from derive.pages.pictures import radius_picture
     from generated.registry import load
 
     spec = find_spec(name)

@@ -128,7 +128,9 @@ def _compare(
     found.dims.add(dim)
     exact_values = checked_values(family, dim, values)
     for rho, radius in zip(confidences, radii, strict=True):
-        ball = limited(enclose_native, family, adversary, exact_values, sp.Rational(rho), seconds=SECONDS, default=None)
+        ball = limited(
+            enclose_native, family, adversary, exact_values, sp.Rational(rho), seconds=SECONDS, default=None
+        )
         if ball is None:
             raise ArithmeticError("no enclosure was found in time")
         low, high, value = sp.Rational(ball.lower), sp.Rational(ball.upper), sp.Rational(float(radius))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import sympy as sp
 
-from derive import signs
+from derive.enclosure import signs
 from derive.formula import r, written_out
 from derive.symbolic import attempt
 

@@ -19,8 +19,8 @@ import torch
 from derive.emit import module_text, registry_text
 from derive.engine import derive_family
 from derive.evidence import evidence, load_draft
-from derive.explain import index_page, page
-from derive.gallery import family_gallery, gallery_orphans, shared_gallery
+from derive.pages.explain import index_page, page
+from derive.pages.gallery import family_gallery, gallery_orphans, shared_gallery
 from derive.spec import Spec, SpecError, known_specs
 
 HAND_WRITTEN = frozenset({"__init__.py"})

@@ -26,12 +26,12 @@ from generated.special.curve import NODE_SLACK, RadiusCurve, curve_from_nodes
 from generated.special.gamma import GammaLaw, gamma_ratio
 from generated.special.greedy import NODES, GreedySet, binomial_curve, cone_curve
 from generated.special.inverse import InverseCdf, inverse_cdf
-from generated.special.level_sets import radial_curve
 from generated.special.levelset import level_set_curve
 from generated.special.monotone import RadialDensity
 from generated.special.quantiles import beta_quantile, gamma_quantile, share
 from generated.special.radial import RadialLaw
 from generated.special.tabulated import Tabulated, tabulate
+from generated.special.thresholds import radial_curve
 from generated.special.variates import (
     beta_prime,
     check_event,

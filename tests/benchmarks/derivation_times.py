@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 
-from derive.coverage import Times
+from derive.pages.coverage import Times
 from derive.spec import known_specs
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,9 +11,9 @@ import pytest
 import sympy as sp
 from flint import arb, ctx
 
-from derive.ball import evaluate, exact
 from derive.bounds import checked_values, enclose, native_ball
-from derive.cone import BallCone, ConeEnclosure
+from derive.enclosure.ball import evaluate, exact
+from derive.enclosure.cone import BallCone, ConeEnclosure
 from derive.engine import derive_family
 from derive.formula import Expm1, GammaRatio, Log1p, NormalQuantile
 from derive.spec import SpecError, find_spec

@@ -77,6 +77,7 @@ def test_law_and_variance_against_quadrature(density: str, geometry: str, params
     total = mpmath.quad(weight, cuts)
     second = mpmath.quad(lambda x: x**2 * weight(x), cuts) / total
     factor = derived.views[0].second_moment.subs(values)
+    assert derived.variance is not None
     assert mpmath.almosteq(mpmath.mpf(sp.N(derived.variance.subs(values).doit().rewrite(sp.gamma).replace(
         lambda e: e.func.__name__ == "GammaRatio", lambda e: sp.gamma(e.args[0]) / sp.gamma(e.args[1])), 20)), second * mpmath.mpf(sp.N(factor, 20)), 1e-8)  # fmt: skip
     assert isinstance(derived.law, GammaRadialLaw)

@@ -1,6 +1,6 @@
 """Densities that no spec of ours names: each is derived, written and evaluated by the same engine, and held against other sources.
 
-Reference radii come from a table outside the repository where it is at hand, and from the quadrature of `derive.oracle`, which reads the
+Reference radii come from a table outside the repository where it is at hand, and from the quadrature of `derive.verification.oracle`, which reads the
 density's text and shares no code with the engine.
 """
 
@@ -22,10 +22,10 @@ import sympy as sp
 from derive.emit import module_text
 from derive.engine import Family, derive_family
 from derive.evidence import load_draft
-from derive.explain import FORMATS, explain
 from derive.formula import dim as dim_symbol
-from derive.oracle import Oracle
+from derive.pages.explain import FORMATS, explain
 from derive.spec import Spec, parameters_from
+from derive.verification.oracle import Oracle
 
 TABLE = Path(__file__).resolve().parents[3] / "shared" / "peers" / "reference_radii.json"
 FAILS = (0.4, 0.1, 2.0**-10, 2.0**-20)

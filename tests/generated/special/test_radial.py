@@ -13,9 +13,9 @@ import scipy.special as sc
 import scipy.stats
 
 from generated.special import NUMPY, GammaLaw, GreedySet
-from generated.special.level_sets import radial_curve
 from generated.special.monotone import RadialDensity
 from generated.special.radial import RadialLaw
+from generated.special.thresholds import radial_curve
 from tests.generated.special.line import Line
 
 RHO = np.array(

@@ -1,0 +1,1 @@
+"""Proofs in ball arithmetic (python-flint): signs on the whole line, enclosures of radii at exact parameters; no symbols of the engine."""

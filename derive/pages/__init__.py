@@ -1,0 +1,1 @@
+"""What docs/derivation holds: explanations, pictures, records, coverage."""
