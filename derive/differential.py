@@ -224,6 +224,12 @@ def _cone(
         steps.append(
             Step("Radius", text, (("R(rho)", sp.Integral(1 / sp.Function("Phi")(p), (p, 1 - rho, HALF))),))
         )
+    if reduction.view.exponent == 1 and profile.shape == "unknown":
+        text = (
+            "Where psi' rises (for psi = r**p: p ≥ 1) the boundary s itself is R: with it as variable dp/Phi = -ds, and R is the rho-quantile of a "
+            "coordinate, tight; the curve gives the same value."
+        )
+        steps.append(Step("Rising score", text, (("R(rho)", law.quantile(2 * gap)),)))
     conditions = tuple(_mean_conditions(law, profile))
     evaluation = Cone(weight, law, profile.powers)
     return Derivation(

@@ -71,9 +71,12 @@ class Profile:
         """Signs of psi' from 0 to the end ("+", "-", "+-", …; "0" where it vanishes), proved for all parameters; None when they are not."""
         if self.flat:
             return "0"
+        plain = sp.diff(self.psi, r)  # one of the two forms may show its signs where the other has a pole
         if self._numeric:
-            return sign_of(self.score, self.bound, self.kinks, {})
-        return sign_pattern(self.score, self.bound, self.kinks)
+            return sign_of(self.score, self.bound, self.kinks, {}) or sign_of(
+                plain, self.bound, self.kinks, {}
+            )
+        return sign_pattern(self.score, self.bound, self.kinks) or sign_pattern(plain, self.bound, self.kinks)
 
     @cached_property
     def slope_pattern(self) -> str | None:
