@@ -21,7 +21,18 @@ z = sp.Symbol("z", nonnegative=True)  # the normal quantile at 1 - fail, where a
 threshold = sp.Symbol("s", positive=True)
 
 
-class Log1p(sp.Function):  # type: ignore[misc]
+class Named(sp.Function):  # type: ignore[misc]
+    """A function of the engine's own, with a LaTeX form in `_body`."""
+
+    def _body(self, printer: Any) -> str:
+        return str(printer._print(sp.Function(type(self).__name__)(*self.args)))
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        body = self._body(printer)
+        return body if exp is None else rf"\left({body}\right)^{{{exp}}}"
+
+
+class Log1p(Named):
     """log(1 + x)."""
 
     nargs = 1
@@ -34,14 +45,14 @@ class Log1p(sp.Function):  # type: ignore[misc]
         del argindex
         return 1 / (1 + self.args[0])
 
-    def _latex(self, printer: Any) -> str:
+    def _body(self, printer: Any) -> str:
         return rf"\ln\left({printer._print(sp.expand(1 + self.args[0]))}\right)"
 
     def _sympystr(self, printer: Any) -> str:
         return f"log({printer._print(sp.expand(1 + self.args[0]))})"
 
 
-class Expm1(sp.Function):  # type: ignore[misc]
+class Expm1(Named):
     """exp(x) - 1."""
 
     nargs = 1
@@ -54,14 +65,14 @@ class Expm1(sp.Function):  # type: ignore[misc]
         del argindex
         return sp.exp(self.args[0])
 
-    def _latex(self, printer: Any) -> str:
+    def _body(self, printer: Any) -> str:
         return rf"\left(e^{{{printer._print(self.args[0])}}} - 1\right)"
 
     def _sympystr(self, printer: Any) -> str:
         return f"(exp({printer._print(self.args[0])}) - 1)"
 
 
-class NormalQuantile(sp.Function):  # type: ignore[misc]
+class NormalQuantile(Named):
     """Quantile of the standard normal law; not negative here, because rho ≥ 1/2."""
 
     nargs = 1
@@ -76,11 +87,11 @@ class NormalQuantile(sp.Function):  # type: ignore[misc]
         del argindex
         return sp.sqrt(2 * sp.pi) * sp.exp(NormalQuantile(self.args[0]) ** 2 / 2)
 
-    def _latex(self, printer: Any) -> str:
+    def _body(self, printer: Any) -> str:
         return rf"\Phi_{{N}}^{{-1}}\left({printer._print(self.args[0])}\right)"
 
 
-class GammaQuantile(sp.Function):  # type: ignore[misc]
+class GammaQuantile(Named):
     """GammaQuantile(a, u): the u-quantile of Gamma(a, 1); elementary for a = 1, a normal quantile for a = 1/2."""
 
     nargs = 2
@@ -96,23 +107,23 @@ class GammaQuantile(sp.Function):  # type: ignore[misc]
             return NormalQuantile(rho) ** 2 / 2
         return None
 
-    def _latex(self, printer: Any) -> str:
+    def _body(self, printer: Any) -> str:
         return rf"\Gamma^{{-1}}_{{{printer._print(self.args[0])}}}\left({printer._print(self.args[1])}\right)"
 
 
-class GammaUpper(sp.Function):  # type: ignore[misc]
+class GammaUpper(Named):
     """GammaUpper(a, x): the regularised upper incomplete gamma function Q(a, x)."""
 
     nargs = 2
 
-    def _latex(self, printer: Any) -> str:
+    def _body(self, printer: Any) -> str:
         return rf"Q\left({printer._print(self.args[0])}, {printer._print(self.args[1])}\right)"
 
     def _sympystr(self, printer: Any) -> str:
         return f"Q({printer._print(self.args[0])}, {printer._print(self.args[1])})"
 
 
-class GammaRatio(sp.Function):  # type: ignore[misc]
+class GammaRatio(Named):
     """Γ(x)/Γ(y), kept whole so that code can evaluate it without cancellation; rational when SymPy can reduce it."""
 
     nargs = 2
@@ -125,7 +136,7 @@ class GammaRatio(sp.Function):  # type: ignore[misc]
         whole = sp.gammasimp(sp.gamma(x) / sp.gamma(y))
         return None if whole.has(sp.gamma) else sp.factor(whole)
 
-    def _latex(self, printer: Any) -> str:
+    def _body(self, printer: Any) -> str:
         x, y = (printer._print(a) for a in self.args)
         return rf"\frac{{\Gamma\left({x}\right)}}{{\Gamma\left({y}\right)}}"
 
@@ -134,13 +145,13 @@ class GammaRatio(sp.Function):  # type: ignore[misc]
         return f"gamma({x})/gamma({y})"
 
 
-class BetaQuantile(sp.Function):  # type: ignore[misc]
+class BetaQuantile(Named):
     """BetaQuantile(a, b, u): the u-quantile of Beta(a, b)."""
 
     nargs = 3
     is_nonnegative = True
 
-    def _latex(self, printer: Any) -> str:
+    def _body(self, printer: Any) -> str:
         a, b, u = (printer._print(x) for x in self.args)
         return rf"\mathrm{{B}}^{{-1}}_{{{a}, {b}}}\left({u}\right)"
 
@@ -149,13 +160,13 @@ class BetaQuantile(sp.Function):  # type: ignore[misc]
         return f"Beta({a}, {b}).ppf({u})"
 
 
-class BetaLower(sp.Function):  # type: ignore[misc]
+class BetaLower(Named):
     """BetaLower(a, b, x): the regularised incomplete beta function I_x(a, b), the cdf of Beta(a, b)."""
 
     nargs = 3
     is_nonnegative = True
 
-    def _latex(self, printer: Any) -> str:
+    def _body(self, printer: Any) -> str:
         a, b, x = (printer._print(y) for y in self.args)
         return rf"I_{{{x}}}\left({a}, {b}\right)"
 
@@ -164,7 +175,7 @@ class BetaLower(sp.Function):  # type: ignore[misc]
         return f"I({x}; {a}, {b})"
 
 
-class Mixture(sp.Function):  # type: ignore[misc]
+class Mixture(Named):
     """Mixture(x, y, …) = -log(exp(-x) + exp(-y) + …): psi of a sum of positive densities, kept whole so that nothing overflows."""
 
     is_real = True
@@ -177,7 +188,7 @@ class Mixture(sp.Function):  # type: ignore[misc]
         return Share(sp.Integer(argindex - 1), *self.args)
 
 
-class Share(sp.Function):  # type: ignore[misc]
+class Share(Named):
     """Share(i, x, y, …): the weight exp(-x_i)/(exp(-x) + exp(-y) + …) of a mixture's i-th part."""
 
     is_positive = True

@@ -12,7 +12,7 @@ Assumptions: none. The density is even because it is a function of r; it is inte
 Sampler: Each coordinate on its own: a table of its quantile function, within 1e-9 in distribution; its sign is random.
 
 Radii at scale 1, for rho > 1/2 (0 below):
-    l1    R = integral of dp/Phi(p) from 1 - rho to 1/2, Phi of the cone of mass 1/2   [differential]
+    l1    R = integral of dp/Phi(p) from 1 - rho to 1/2, Phi of the cone of mass 1/2   [differential, tight]
     l2    converted from l1: R * 1/sqrt(d)
     linf  converted from l1: R * 1/d
 
@@ -41,7 +41,7 @@ PARAMETERS: dict[str, float] = {}
 PARAMETER_DOMAINS: dict[str, str] = {}
 ADVERSARIES = ("1", "2", "inf",)
 METHODS = {
-    "1": "differential",
+    "1": "differential, tight",
     "2": "converted from l1: R * 1/sqrt(d)",
     "inf": "converted from l1: R * 1/d",
 }
@@ -90,7 +90,7 @@ def _curve_l1(dim: int) -> special.RadiusCurve:
 
 
 def radius_l1(rho: special.Array, *, dim: int, scale: float = 1.0) -> special.Array:
-    """Certified l1 radius at confidence rho: differential. Never above the true radius of the method.
+    """Certified l1 radius at confidence rho: differential, tight. Never above the true radius of the method.
 
     rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.
     """
