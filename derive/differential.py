@@ -162,7 +162,9 @@ def _log_convex(
     closed = log_convex_radius(profile, law) if result is not None else None
     if result is None or closed is None:
         return result
-    series = Step("Geometric series", SERIES, (("R(rho)", closed.radius),))
+    series = Step(
+        "Geometric series", f"The integral of dp/Phi in closed form. {SERIES}", (("R(rho)", closed.radius),)
+    )
     return replace(result, steps=(*result.steps, series), form="closed form", formula=closed.radius)
 
 

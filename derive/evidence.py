@@ -13,7 +13,7 @@ import numpy as np
 import sympy as sp
 
 from derive.bounds import checked_values, enclose_native
-from derive.derivation import Closed, Lattice, LevelSet, Tabulated
+from derive.derivation import Closed, Cosine, Lattice, LevelSet, Tabulated
 from derive.engine import Family
 from derive.formula import dim as dim_symbol
 from derive.law import QuadratureLaw
@@ -102,9 +102,10 @@ def _points(
     if isinstance(derivation.evaluation, Closed | Lattice | Tabulated):
         confidences = CONFIDENCES
     else:
-        level_set = isinstance(derivation.evaluation, LevelSet)
-        dimensions = tuple(d for d in dimensions if (64 if level_set else 1) <= d <= 3072)
-        confidences = CONFIDENCES[1:2] if isinstance(derivation.evaluation, LevelSet) else CONFIDENCES[1:]
+        spherical = isinstance(derivation.evaluation, LevelSet | Cosine)
+        dimensions = tuple(d for d in dimensions if (64 if spherical else 1) <= d <= 3072)
+        turning = family.profile.shape not in ("rising", "falling", "constant")
+        confidences = CONFIDENCES[1:2] if spherical else CONFIDENCES[1:3] if turning else CONFIDENCES[1:]
     for dim in dimensions:
         sets = _parameter_sets(family, dim) if parameters else [{}]
         for n, values in enumerate(sets):

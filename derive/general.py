@@ -155,7 +155,7 @@ def _log_convex(profile: Profile, law: RadialLaw, steps: list[Step]) -> ClosedRa
     )
     found = log_convex_radius(profile, law)
     if found is not None:
-        steps.append(Step("Geometric series", SERIES, (("R(rho)", found.radius),)))
+        steps += [Step("Geometric series", SERIES), Step("Radius", "The sum.", (("R(rho)", found.radius),))]
     return found
 
 

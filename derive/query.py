@@ -90,11 +90,15 @@ def query(
         )
     members = derive_family(spec.member({q.name: parameters.get(q.name, q.default) for q in spec.parameters}))
     tight = adversary in members.native and members.native[adversary].tight
+    own = adversary in members.native and ball.route == family.native[adversary].label
+    method = (
+        members.native[adversary].label if own else ball.route
+    )  # a member may be tight where the family is not
     return {
         "name": spec.name, "adversary": adversary, "dim": dim, "rho": rho, "scale": float(unit),
         "parameters": {q.name: float(parameters.get(q.name, q.default)) for q in spec.parameters},
         "radius": value if math.isfinite(value) else "inf", "lower": ball.lower, "upper": ball.upper, "np_upper": ball.upper if tight else None,
-        "method": ball.route, "tight": tight, "assurance": assurance,
+        "method": method, "tight": tight, "assurance": assurance,
     }  # fmt: skip
 
 

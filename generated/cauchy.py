@@ -1,8 +1,9 @@
 """cauchy: noise with density q(x) ∝ 1/(1+r**2), r = |x_i|, iid coordinates, at scale 1.
 
 Generated; do not edit. Made by:
-    python -m derive add-distribution cauchy --density '1/(1+r**2)' --geometry product
-Spec hash: f13bc9850413310a
+    python -m derive add-distribution cauchy --density '1/(1+r**2)' --geometry product --reference 'By the methods of Yang, Duan, Hu, Salman, Razenshteyn, Li, Randomized Smoothing of All Shapes and Sizes, ICML 2020'
+Spec hash: 50b09db7d120cff7
+Reference: By the methods of Yang, Duan, Hu, Salman, Razenshteyn, Li, Randomized Smoothing of All Shapes and Sizes, ICML 2020
 
 Support: all r > 0
 Law of the radius: t = r**2 follows beta prime(1/2, 1/2).
@@ -19,7 +20,7 @@ Radii at scale 1, for rho > 1/2 (0 below):
 Verified when this file was written:
     proved    the Pearson identity of the radial law; R(1/2) = 0
     tested    float64 nodes of the curves and tables, with a slack downwards that is measured; between nodes of a curve concavity proves the bound
-    enclosed  3 radii (dim 2): none above its ball-arithmetic lower end, all within 1e-11 of it (relative)
+    enclosed  2 radii (dim 2): none above its ball-arithmetic lower end, all within 1e-11 of it (relative)
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ from generated import special
 NAME = "cauchy"
 GEOMETRY = "product"
 DENSITY = "1/(1+r**2)"
-REFERENCE = ""
-SPEC_HASH = "f13bc9850413310a"
+REFERENCE = "By the methods of Yang, Duan, Hu, Salman, Razenshteyn, Li, Randomized Smoothing of All Shapes and Sizes, ICML 2020"
+SPEC_HASH = "50b09db7d120cff7"
 PARAMETERS: dict[str, float] = {}
 PARAMETER_DOMAINS: dict[str, str] = {}
 ADVERSARIES = ("1", "2", "inf",)
@@ -86,7 +87,7 @@ def _law(exponent: float) -> special.RadialLaw:
 @lru_cache(maxsize=64)
 def _curve_l1(dim: int) -> special.RadiusCurve:
     """{A = 1, |psi'| ≥ c} with P(A = 1) = 1/2, by quadrature."""
-    return special.radial_curve(0.5, _law(float(1.0)))
+    return special.radial_curve(0.5, _law(1.0))
 
 
 def radius_l1(rho: special.Array, *, dim: int, scale: float = 1.0) -> special.Array:

@@ -22,7 +22,7 @@ Radii at scale 1, for rho > 1/2 (0 below):
 Verified when this file was written:
     proved    the Pearson identity of the radial law; psi' equals its sum of powers; R(1/2) = 0
     tested    float64 nodes of the curves and tables, with a slack downwards that is measured; between nodes of a curve concavity proves the bound
-    enclosed  24 radii (dim 2, 64, 3072): none above its ball-arithmetic lower end, all within 1e-11 of it (relative)
+    enclosed  20 radii (dim 2, 64, 3072): none above its ball-arithmetic lower end, all within 1e-11 of it (relative)
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def scale_of_sigma(sigma: float, *, dim: int, k: float = 1.0, j: float = 0.0) ->
 
 
 def _unit_sigma(dim: int, k: float, j: float) -> float:
-    special.require((dim - j + 2.0)/k > 0.0, f"exp_linf has an infinite variance unless (dim - j + 2)/k > 0; give its scale instead")
+    special.require((dim - j + 2.0)/k > 0.0, "exp_linf has an infinite variance unless (dim - j + 2)/k > 0; give its scale instead")
     return (1.0 / 3.0)*math.sqrt(3.0)*math.sqrt(dim + 2.0)*math.sqrt(special.gamma_ratio(dim/k - j/k + 2.0/k, dim/k - j/k, 2.0/k))/math.sqrt(dim)
 
 

@@ -1,8 +1,9 @@
 """gaussian_mixture: noise with density q(x) ∝ exp(-r**2/2)+w*exp(-r**2/(2*q**2))/q, r = |x_i|, iid coordinates, at scale 1.
 
 Generated; do not edit. Made by:
-    python -m derive add-distribution gaussian_mixture --density 'exp(-r**2/2)+w*exp(-r**2/(2*q**2))/q' --geometry product --param 'w>0' --param 'q>1' --param q=3
-Spec hash: a7eabf2d6338b53a
+    python -m derive add-distribution gaussian_mixture --density 'exp(-r**2/2)+w*exp(-r**2/(2*q**2))/q' --geometry product --param 'w>0' --param 'q>1' --param q=3 --reference 'By the methods of Yang, Duan, Hu, Salman, Razenshteyn, Li, Randomized Smoothing of All Shapes and Sizes, ICML 2020'
+Spec hash: cc588d0a0933f1ba
+Reference: By the methods of Yang, Duan, Hu, Salman, Razenshteyn, Li, Randomized Smoothing of All Shapes and Sizes, ICML 2020
 
 Support: all r > 0
 Law of the radius: no closed law: normaliser, distribution function and moments by quadrature in log r.
@@ -19,7 +20,7 @@ Radii at scale 1, for rho > 1/2 (0 below):
 Verified when this file was written:
     proved    R(1/2) = 0
     tested    float64 nodes of the curves and tables, with a slack downwards that is measured; between nodes of a curve concavity proves the bound
-    enclosed  8 radii (dim 2): none above its ball-arithmetic lower end, all within 1e-10 of it (relative)
+    enclosed  7 radii (dim 2): none above its ball-arithmetic lower end, all within 1e-10 of it (relative)
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ from generated import special
 NAME = "gaussian_mixture"
 GEOMETRY = "product"
 DENSITY = "exp(-r**2/2)+w*exp(-r**2/(2*q**2))/q"
-REFERENCE = ""
-SPEC_HASH = "a7eabf2d6338b53a"
+REFERENCE = "By the methods of Yang, Duan, Hu, Salman, Razenshteyn, Li, Randomized Smoothing of All Shapes and Sizes, ICML 2020"
+SPEC_HASH = "cc588d0a0933f1ba"
 PARAMETERS: dict[str, float] = {"w": 1.0, "q": 3.0}
 PARAMETER_DOMAINS: dict[str, str] = {"w": "w>0", "q": "q>1"}
 ADVERSARIES = ("1", "2", "inf",)
@@ -88,7 +89,7 @@ def _law(exponent: float, w: float, q: float) -> special.RadialLaw:
 @lru_cache(maxsize=64)
 def _curve_l1(dim: int, w: float, q: float) -> special.RadiusCurve:
     """{A = 1, |psi'| ≥ c} with P(A = 1) = 1/2, by quadrature."""
-    return special.radial_curve(0.5, _law(float(1.0), w, q))
+    return special.radial_curve(0.5, _law(1.0, w, q))
 
 
 def radius_l1(rho: special.Array, *, dim: int, scale: float = 1.0, w: float = 1.0, q: float = 3.0) -> special.Array:
@@ -139,12 +140,12 @@ def scale_of_sigma(sigma: float, *, dim: int, w: float = 1.0, q: float = 3.0) ->
 
 
 def _unit_sigma(dim: int, w: float, q: float) -> float:
-    return math.sqrt(_law(float(1.0), w, q).moment(2.0))
+    return math.sqrt(_law(1.0, w, q).moment(2.0))
 
 
 @lru_cache(maxsize=16)
 def _radii(w: float, q: float) -> special.InverseCdf:
-    return special.inverse_cdf(_law(float(1.0), w, q))
+    return special.inverse_cdf(_law(1.0, w, q))
 
 
 def sample(

@@ -1,8 +1,9 @@
 """huber: noise with density q(x) ∝ exp(-(min(r,k)**2/2+k*(r-min(r,k)))), r = |x_i|, iid coordinates, at scale 1.
 
 Generated; do not edit. Made by:
-    python -m derive add-distribution huber --density 'exp(-(min(r,k)**2/2+k*(r-min(r,k))))' --geometry product --param 'k>0'
-Spec hash: bad225955a2cda34
+    python -m derive add-distribution huber --density 'exp(-(min(r,k)**2/2+k*(r-min(r,k))))' --geometry product --param 'k>0' --reference 'By the methods of Yang, Duan, Hu, Salman, Razenshteyn, Li, Randomized Smoothing of All Shapes and Sizes, ICML 2020'
+Spec hash: 71d633c9615b89d6
+Reference: By the methods of Yang, Duan, Hu, Salman, Razenshteyn, Li, Randomized Smoothing of All Shapes and Sizes, ICML 2020
 
 Support: all r > 0
 Law of the radius: no closed law: normaliser, distribution function and moments by quadrature in log r.
@@ -35,8 +36,8 @@ from generated import special
 NAME = "huber"
 GEOMETRY = "product"
 DENSITY = "exp(-(min(r,k)**2/2+k*(r-min(r,k))))"
-REFERENCE = ""
-SPEC_HASH = "bad225955a2cda34"
+REFERENCE = "By the methods of Yang, Duan, Hu, Salman, Razenshteyn, Li, Randomized Smoothing of All Shapes and Sizes, ICML 2020"
+SPEC_HASH = "71d633c9615b89d6"
 PARAMETERS: dict[str, float] = {"k": 1.0}
 PARAMETER_DOMAINS: dict[str, str] = {"k": "k>0"}
 ADVERSARIES = ("1", "2", "inf",)
@@ -87,7 +88,7 @@ def _law(exponent: float, k: float) -> special.RadialLaw:
 @lru_cache(maxsize=64)
 def _curve_l1(dim: int, k: float) -> special.RadiusCurve:
     """{A = 1, |psi'| ≥ c} with P(A = 1) = 1/2, by quadrature."""
-    return special.radial_curve(0.5, _law(float(1.0), k))
+    return special.radial_curve(0.5, _law(1.0, k))
 
 
 def radius_l1(rho: special.Array, *, dim: int, scale: float = 1.0, k: float = 1.0) -> special.Array:
@@ -138,12 +139,12 @@ def scale_of_sigma(sigma: float, *, dim: int, k: float = 1.0) -> float:
 
 
 def _unit_sigma(dim: int, k: float) -> float:
-    return math.sqrt(_law(float(1.0), k).moment(2.0))
+    return math.sqrt(_law(1.0, k).moment(2.0))
 
 
 @lru_cache(maxsize=16)
 def _radii(k: float) -> special.InverseCdf:
-    return special.inverse_cdf(_law(float(1.0), k))
+    return special.inverse_cdf(_law(1.0, k))
 
 
 def sample(

@@ -1,8 +1,9 @@
 """hyperbolic_l2: noise with density q(x) ∝ exp(-sqrt(1+r**2)), r = ‖x‖₂, at scale 1.
 
 Generated; do not edit. Made by:
-    python -m derive add-distribution hyperbolic_l2 --density 'exp(-sqrt(1+r**2))' --geometry l2
-Spec hash: bbaf2625a5b6b019
+    python -m derive add-distribution hyperbolic_l2 --density 'exp(-sqrt(1+r**2))' --geometry l2 --reference 'By the methods of Yang, Duan, Hu, Salman, Razenshteyn, Li, Randomized Smoothing of All Shapes and Sizes, ICML 2020'
+Spec hash: 7498d910cf764f3e
+Reference: By the methods of Yang, Duan, Hu, Salman, Razenshteyn, Li, Randomized Smoothing of All Shapes and Sizes, ICML 2020
 
 Support: all r > 0
 Law of the radius: no closed law: normaliser, distribution function and moments by quadrature in log r.
@@ -34,8 +35,8 @@ from generated import special
 NAME = "hyperbolic_l2"
 GEOMETRY = "l2"
 DENSITY = "exp(-sqrt(1+r**2))"
-REFERENCE = ""
-SPEC_HASH = "bbaf2625a5b6b019"
+REFERENCE = "By the methods of Yang, Duan, Hu, Salman, Razenshteyn, Li, Randomized Smoothing of All Shapes and Sizes, ICML 2020"
+SPEC_HASH = "7498d910cf764f3e"
 PARAMETERS: dict[str, float] = {}
 PARAMETER_DOMAINS: dict[str, str] = {}
 ADVERSARIES = ("1", "2", "inf",)

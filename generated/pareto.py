@@ -88,7 +88,7 @@ def _law(exponent: float, a: float) -> special.RadialLaw:
 @lru_cache(maxsize=64)
 def _curve_l1(dim: int, a: float) -> special.RadiusCurve:
     """{A = 1, |psi'| ≥ c} with P(A = 1) = 1/2, by quadrature."""
-    return special.radial_curve(0.5, _law(float(1.0), a))
+    return special.radial_curve(0.5, _law(1.0, a))
 
 
 def radius_l1(rho: special.Array, *, dim: int, scale: float = 1.0, a: float = 3.0) -> special.Array:
@@ -139,7 +139,7 @@ def scale_of_sigma(sigma: float, *, dim: int, a: float = 3.0) -> float:
 
 
 def _unit_sigma(dim: int, a: float) -> float:
-    special.require(a - 2.0 > 0.0, f"pareto has an infinite variance unless a - 2 > 0; give its scale instead")
+    special.require(a - 2.0 > 0.0, "pareto has an infinite variance unless a - 2 > 0; give its scale instead")
     return math.sqrt(2.0)*math.sqrt(1.0/((a - 2.0)*(a - 1.0)))
 
 

@@ -1,8 +1,9 @@
 """student_t: noise with density q(x) ∝ (1+r**2/nu)**(-(nu+1)/2), r = |x_i|, iid coordinates, at scale 1.
 
 Generated; do not edit. Made by:
-    python -m derive add-distribution student_t --density '(1+r**2/nu)**(-(nu+1)/2)' --geometry product --param 'nu>0' --param nu=5
-Spec hash: 06a50496d55fac5f
+    python -m derive add-distribution student_t --density '(1+r**2/nu)**(-(nu+1)/2)' --geometry product --param 'nu>0' --param nu=5 --reference 'By the methods of Yang, Duan, Hu, Salman, Razenshteyn, Li, Randomized Smoothing of All Shapes and Sizes, ICML 2020'
+Spec hash: a06353d9b8b7cae3
+Reference: By the methods of Yang, Duan, Hu, Salman, Razenshteyn, Li, Randomized Smoothing of All Shapes and Sizes, ICML 2020
 
 Support: all r > 0
 Law of the radius: t = r**2/nu follows beta prime(1/2, nu/2).
@@ -19,7 +20,7 @@ Radii at scale 1, for rho > 1/2 (0 below):
 Verified when this file was written:
     proved    the Pearson identity of the radial law; R(1/2) = 0
     tested    float64 nodes of the curves and tables, with a slack downwards that is measured; between nodes of a curve concavity proves the bound
-    enclosed  5 radii (dim 2): none above its ball-arithmetic lower end, all within 1e-11 of it (relative)
+    enclosed  4 radii (dim 2): none above its ball-arithmetic lower end, all within 1e-11 of it (relative)
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ from generated import special
 NAME = "student_t"
 GEOMETRY = "product"
 DENSITY = "(1+r**2/nu)**(-(nu+1)/2)"
-REFERENCE = ""
-SPEC_HASH = "06a50496d55fac5f"
+REFERENCE = "By the methods of Yang, Duan, Hu, Salman, Razenshteyn, Li, Randomized Smoothing of All Shapes and Sizes, ICML 2020"
+SPEC_HASH = "a06353d9b8b7cae3"
 PARAMETERS: dict[str, float] = {"nu": 5.0}
 PARAMETER_DOMAINS: dict[str, str] = {"nu": "nu>0"}
 ADVERSARIES = ("1", "2", "inf",)
@@ -87,7 +88,7 @@ def _law(exponent: float, nu: float) -> special.RadialLaw:
 @lru_cache(maxsize=64)
 def _curve_l1(dim: int, nu: float) -> special.RadiusCurve:
     """{A = 1, |psi'| ≥ c} with P(A = 1) = 1/2, by quadrature."""
-    return special.radial_curve(0.5, _law(float(1.0), nu))
+    return special.radial_curve(0.5, _law(1.0, nu))
 
 
 def radius_l1(rho: special.Array, *, dim: int, scale: float = 1.0, nu: float = 5.0) -> special.Array:
@@ -138,7 +139,7 @@ def scale_of_sigma(sigma: float, *, dim: int, nu: float = 5.0) -> float:
 
 
 def _unit_sigma(dim: int, nu: float) -> float:
-    special.require(0.5*(nu - 2.0) > 0.0, f"student_t has an infinite variance unless (nu - 2)/2 > 0; give its scale instead")
+    special.require(0.5*(nu - 2.0) > 0.0, "student_t has an infinite variance unless (nu - 2)/2 > 0; give its scale instead")
     return math.sqrt(nu)*math.sqrt(1.0 / (nu - 2.0))
 
 

@@ -1,8 +1,9 @@
 """triangular: noise with density q(x) ∝ 1-r, r = |x_i|, iid coordinates, at scale 1.
 
 Generated; do not edit. Made by:
-    python -m derive add-distribution triangular --density 1-r --geometry product --support 'r<=1'
-Spec hash: 67eff3fe45d59a92
+    python -m derive add-distribution triangular --density 1-r --geometry product --support 'r<=1' --reference 'By the methods of Yang, Duan, Hu, Salman, Razenshteyn, Li, Randomized Smoothing of All Shapes and Sizes, ICML 2020'
+Spec hash: dfa4523a83d4e2d2
+Reference: By the methods of Yang, Duan, Hu, Salman, Razenshteyn, Li, Randomized Smoothing of All Shapes and Sizes, ICML 2020
 
 Support: r<=1
 Law of the radius: t = r follows Beta(1, 2).
@@ -35,8 +36,8 @@ from generated import special
 NAME = "triangular"
 GEOMETRY = "product"
 DENSITY = "1-r"
-REFERENCE = ""
-SPEC_HASH = "67eff3fe45d59a92"
+REFERENCE = "By the methods of Yang, Duan, Hu, Salman, Razenshteyn, Li, Randomized Smoothing of All Shapes and Sizes, ICML 2020"
+SPEC_HASH = "dfa4523a83d4e2d2"
 PARAMETERS: dict[str, float] = {}
 PARAMETER_DOMAINS: dict[str, str] = {}
 ADVERSARIES = ("1", "2", "inf",)
@@ -73,7 +74,7 @@ def _bend(xp: special.Functions, r: special.Array) -> special.Array:
 def _density() -> special.RadialDensity:
     return special.RadialDensity(
         lambda xp, r: _steepness(xp, r), lambda xp, r: _bend(xp, r),
-        (), float(1.0),
+        (), 1.0,
     )
 
 
@@ -86,7 +87,7 @@ def _law(exponent: float) -> special.RadialLaw:
 @lru_cache(maxsize=64)
 def _curve_l1(dim: int) -> special.RadiusCurve:
     """{A = 1, |psi'| ≥ c} with P(A = 1) = 1/2, by quadrature."""
-    return special.radial_curve(0.5, _law(float(1.0)))
+    return special.radial_curve(0.5, _law(1.0))
 
 
 def radius_l1(rho: special.Array, *, dim: int, scale: float = 1.0) -> special.Array:

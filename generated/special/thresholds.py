@@ -28,6 +28,8 @@ OWN_NODES = 256
 """Nodes that every monotone piece has at least."""
 DEEPEST = 9.2
 """The nodes reach down to the share 2·Normal.cdf(-9.2) = 3.6e-20 of the cone."""
+TIE = 1e-14
+"""Scores closer than this (relative) are taken as equal, from above."""
 SLIVER = 2.0**-36
 """The top of a piece inside the range, this wide in x, is a step: floats do not resolve smaller level sets there."""
 
@@ -178,6 +180,12 @@ def _parts(law: RadialLaw) -> tuple[list[_Slope], _Steps]:
         score = np.append(score, cap.score)
     order = np.argsort(-score, kind="stable")
     order = order[mass[order] > 0.0]
+    mass, error, score = mass[order], error[order], score[order]
+    for k in range(1, score.size):  # scores a few roundings apart count as one, the highest
+        if score[k] >= score[k - 1] * (1.0 - TIE):
+            score[k] = score[k - 1]
+    # of equal scores any may come first: those whose mass is known best, so that small p keep their digits
+    order = np.lexsort((error / mass, -score))
     return slopes, _Steps(mass[order], error[order], score[order])
 
 

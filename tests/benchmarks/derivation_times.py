@@ -28,17 +28,11 @@ PATIENCE = 300.0
 """Seconds after which a command counts as hanging."""
 
 NEW: Mapping[str, str] = {
-    "logistic": "--density 'sech(r/2)**2' --geometry product",
     "sech": "--density 'sech(r)' --geometry product",
     "student": "--density '(1 + r**2/nu)**(-(nu + 1)/2)' --geometry product --param 'nu>0' --param nu=5",
     "student3": "--density '(1 + r**2/3)**(-2)' --geometry product",
-    "cauchy": "--density '1/(1 + r**2)' --geometry product",
     "cubic": "--density 'exp(-r**3)' --geometry product",
-    "gaussian_mixture": "--density 'exp(-r**2/2) + exp(-r**2/18)/3' --geometry product",
     "gaussian_laplace_mixture": "--density 'exp(-r**2/2) + exp(-r)' --geometry product",
-    "triangular": "--density '1 - r' --geometry product --support 'r<=1'",
-    "raised_cosine": "--density '1 + cos(pi*r)' --geometry product --support 'r<=1'",
-    "huber": "--density 'exp(min(r, 1)**2/2 - r*min(r, 1))' --geometry product",
     "truncated_laplace": "--density 'exp(-r)' --geometry product --support 'r<=2'",
     "bump": "--density 'exp(-1/(1 - r**2))' --geometry product --support 'r<=1'",
     "spherical": "--density 'exp(-sqrt(1 + r**2))' --geometry l2",
@@ -47,6 +41,12 @@ NEW: Mapping[str, str] = {
     "two_parameters": "--density 'exp(-a*r**p)' --geometry product --param 'a>0' --param 'p>=1/2'",
     "quartic_well": "--density 'exp(-r**2 - r**4)' --geometry linf",
     "semicircle": "--density 'sqrt(1 - r**2)' --geometry product --support 'r<=1'",
+    "gaussian_mixture_l2": "--density 'exp(-r**2/2) + exp(-r**2/18)/3' --geometry l2",
+    "epanechnikov": "--density '(1 - r**2)**k' --geometry product --support 'r<=1' --param 'k>0'",
+    "quartic_cauchy": "--density '1/(1 + r**4)' --geometry product",
+    "complementary_error": "--density 'erfc(r)' --geometry product",
+    "matern": "--density '(1 + r)*exp(-r)' --geometry product",
+    "ring": "--density 'r**2*exp(-r**2)' --geometry linf",
     "double_exponential": "--density 'exp(-cosh(r))' --geometry product",
 }
 """Densities that the engine has no spec of, with the arguments that add them."""
