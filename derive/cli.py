@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from derive.emit import module_text
 from derive.engine import derive_family
 from derive.pages.explain import FORMATS, explain
 from derive.spec import GEOMETRIES, Spec, SpecError, find_spec, known_specs, parameters_from
@@ -78,6 +79,7 @@ def add_distribution(
             f"{name} has no radius against l{norm_name(adversary)}; available: {', '.join(family.adversaries)}"
         )
     if dry_run:
+        module_text(family, ["not run"])  # what cannot be written is refused here too
         for a in family.adversaries:
             click.echo(explain(family, a))
         return
@@ -167,6 +169,7 @@ def radius(
     click.echo(f"upper   {result['upper']}")
     click.echo(f"np_upper {result['np_upper'] or 'not computed'}")
     click.echo(f"method  {result['method']}" + ("" if result["tight"] else " (not claimed tight)"))
+    click.echo(f"lower and upper: {result['assurance']}")
 
 
 @cli.command()

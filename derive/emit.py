@@ -230,6 +230,13 @@ def _dispatch(family: Family) -> str:
     return "\n".join(lines)
 
 
+def _pieces(least: sp.Min) -> sp.Expr:
+    first, *others = sorted(least.args, key=lambda a: a.is_number)
+    for other in others:
+        first = sp.Piecewise((first, first < other), (other, True))
+    return first
+
+
 def _growth(family: Family, adversary: str, derivation: Derivation) -> str:
     lines = [
         f"def growth_l{adversary}(fail: np.ndarray, *, dim: int{_signature(family)}) -> np.ndarray:",
@@ -239,6 +246,7 @@ def _growth(family: Family, adversary: str, derivation: Derivation) -> str:
     ]
     match derivation.evaluation:
         case Closed(radius):
+            radius = radius.replace(lambda e: isinstance(e, sp.Min), _pieces)  # whose derivative has code
             slope = radius.diff(gap) - radius.diff(fail) + radius.diff(rho)
             slope = slope.subs(NormalQuantile(rho), z).subs({gap: sp.Rational(1, 2) - fail, rho: 1 - fail})
             growth = sp.simplify(1 / slope)

@@ -28,7 +28,7 @@ SERIES = (
 )
 QUADRATURE = (
     "No closed form is known to the engine: p, Phi and R are computed by quadrature in the boundary of the greedy set (Chebyshev panels in "
-    "log r), with a relative error below 1e-10, on the safe side."
+    "log r), with a relative error of at most 1e-9, on the safe side."
 )
 
 

@@ -252,7 +252,7 @@ def _require_ends(spec: Spec, profile: Profile, exponent: sp.Expr) -> None:
         )
     gap = sp.factor(exponent - profile.start) if profile.start != -sp.oo else sp.oo
     if profile.start == sp.oo or gap.is_nonpositive:
-        raise SpecError(f"{name} is not integrable at 0: there it grows like r**-({profile.start})")
+        raise SpecError(f"{name} is not integrable at 0: there it grows like r**(-{profile.start})")
     if profile.bound is not None:
         if profile.edge is None:
             raise SpecError(f"could not find the limit of {name} at the end of its support {spec.support}")

@@ -38,8 +38,8 @@ def density_lines(family: Family) -> list[str]:
     more = "".join(f", {n}" for n in names)
     signature = "xp: special.Functions, r: special.Array" + (f", {typed(names)}" if names else "")
     profile = family.profile
-    kinks = ", ".join(f"float({code(k)})" for k in profile.kinks)
-    bound = "math.inf" if profile.bound is None else f"float({code(profile.bound)})"
+    kinks = ", ".join(_float(k) for k in profile.kinks)
+    bound = "math.inf" if profile.bound is None else _float(profile.bound)
     parts = [f"lambda xp, r: _steepness(xp, r{more})", f"lambda xp, r: _bend(xp, r{more})"]
     parts += [f"({kinks},)" if kinks else "()", bound]
     return [
@@ -63,9 +63,15 @@ def stable(simple: sp.Expr, raw: sp.Expr) -> str:
     return code(simple)
 
 
+def _float(number: sp.Expr) -> str:
+    """Code for a float."""
+    text = code(number)
+    return text if number.is_number else f"float({text})"
+
+
 def law_call(family: Family, exponent: sp.Expr) -> str:
     """The call that gives the law for m = exponent."""
-    return f"_law(float({code(exponent)}){''.join(', ' + n for n in arguments(family))})"
+    return f"_law({_float(exponent)}{''.join(', ' + n for n in arguments(family))})"
 
 
 def curve_lines(family: Family, adversary: str, derivation: Derivation) -> list[str]:

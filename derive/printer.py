@@ -83,7 +83,9 @@ class CodePrinter(PythonCodePrinter):  # type: ignore[misc]
     def _print_Function(self, e: sp.Expr) -> str:
         name = type(e).__name__
         if name not in _ELEMENTARY:
-            raise NotImplementedError(f"no code for {name}")
+            raise NotImplementedError(
+                f"the derivatives of this density need {name}, for which there is no code; write it with other functions"
+            )
         return f"{self._library(e.args)}.{name}({', '.join(self._print(a) for a in e.args)})"
 
     def _named(self, e: sp.Expr) -> str:

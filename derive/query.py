@@ -84,10 +84,11 @@ def query(
     try:
         ball = enclose(family, adversary, dim=dim, rho=at, parameters=parameters, scale=unit)
     except (ArithmeticError, NotImplementedError):
-        ball, assurance = (
-            _stated(value, family.method(adversary)),
-            "quadrature with a stated relative error of 1e-9",
-        )
+        above = np.array([min(1.0, math.nextafter(float(below[0]), 2.0))])
+        wider = math.nextafter(float(unit), math.inf)
+        top = float(module.radius(above, adversary=adversary, dim=dim, scale=wider, **floats)[0])
+        ball = _stated(value, top, family.method(adversary))
+        assurance = "quadrature with a stated relative error of 1e-9"
     members = derive_family(spec.member({q.name: parameters.get(q.name, q.default) for q in spec.parameters}))
     tight = adversary in members.native and members.native[adversary].tight
     own = adversary in members.native and ball.route == family.native[adversary].label
@@ -102,7 +103,7 @@ def query(
     }  # fmt: skip
 
 
-def _stated(value: float, route: str) -> Enclosure:
-    """The bracket of a radius known by quadrature alone: from the float, which lies below it, to its stated error above."""
-    low = sp.Rational(value)
-    return Enclosure(decimal_end(low, up=False), decimal_end(low * STATED, up=True), route)
+def _stated(value: float, top: float, route: str) -> Enclosure:
+    """The bracket of a radius known by quadrature alone: from the float, which lies below it, to the next one above and its stated error."""
+    upper = decimal_end(sp.Rational(top) * STATED, up=True) if math.isfinite(top) else "inf"
+    return Enclosure(decimal_end(sp.Rational(value), up=False), upper, route)

@@ -133,7 +133,7 @@ def scale_of_sigma(sigma: float, *, dim: int, k: float = 1.0, j: float = 0.0) ->
 
 
 def _unit_sigma(dim: int, k: float, j: float) -> float:
-    special.require((dim - j + 2.0)/k > 0.0, "exp_l2 has an infinite variance unless (dim - j + 2)/k > 0; give its scale instead")
+    special.require((dim - j + 2.0)/k > 0.0, f"exp_l2 has an infinite variance unless (dim - j + 2)/k > 0; give its scale instead")
     return math.sqrt(special.gamma_ratio(dim/k - j/k + 2.0/k, dim/k - j/k, 2.0/k))/math.sqrt(dim)
 
 

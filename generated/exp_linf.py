@@ -168,7 +168,7 @@ def scale_of_sigma(sigma: float, *, dim: int, k: float = 1.0, j: float = 0.0) ->
 
 
 def _unit_sigma(dim: int, k: float, j: float) -> float:
-    special.require((dim - j + 2.0)/k > 0.0, "exp_linf has an infinite variance unless (dim - j + 2)/k > 0; give its scale instead")
+    special.require((dim - j + 2.0)/k > 0.0, f"exp_linf has an infinite variance unless (dim - j + 2)/k > 0; give its scale instead")
     return (1.0 / 3.0)*math.sqrt(3.0)*math.sqrt(dim + 2.0)*math.sqrt(special.gamma_ratio(dim/k - j/k + 2.0/k, dim/k - j/k, 2.0/k))/math.sqrt(dim)
 
 

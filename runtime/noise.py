@@ -60,7 +60,7 @@ class Noise:
     """Additive noise on `dim` coordinates, of one family, at one scale.
 
     The scale is rounded down to a float32 number, so that float32 noise is drawn at the very scale that the
-    radius is computed for. `scale` is the rounded one; `sigma` is the standard deviation as it was asked for,
+    radius is computed for. `scale` is the rounded one; `sigma` is the standard deviation as it was asked for (inf where the variance is),
     or that of the given scale, and exceeds the one drawn by a relative 1.2e-7 at most.
 
     Args:
@@ -111,8 +111,14 @@ class Noise:
             self.scale = float(module.scale_of_sigma(self.sigma, dim=self.dim, **defaults))
         else:
             self.scale = _positive("scale", scale)
-            self.sigma = float(module.sigma_of_scale(self.scale, dim=self.dim, **defaults))
-        if not (_FLOAT32.tiny <= self.scale <= _FLOAT32.max and _FLOAT32.tiny <= self.sigma <= _FLOAT32.max):
+            try:
+                self.sigma = float(module.sigma_of_scale(self.scale, dim=self.dim, **defaults))
+            except (
+                ValueError
+            ):  # scale and parameters are inside the domain: an infinite variance is all that is left
+                self.sigma = math.inf
+        in_range = _FLOAT32.tiny <= self.sigma <= _FLOAT32.max or math.isinf(self.sigma)
+        if not (_FLOAT32.tiny <= self.scale <= _FLOAT32.max and in_range):
             raise ValueError(
                 f"noise {family!r} with dim = {dim}, sigma = {sigma}, scale = {scale} leaves the range of "
                 f"float32 (sigma {self.sigma}, scale {self.scale}); choose another sigma or scale"
@@ -217,7 +223,7 @@ class Noise:
         return {
             "family": self.family,
             "dim": self.dim,
-            "sigma": self.sigma,
+            "sigma": self.sigma if math.isfinite(self.sigma) else None,
             "scale": self.scale,
             "params": dict(self.params),
         }
@@ -226,5 +232,5 @@ class Noise:
     def from_spec(cls, spec: Mapping[str, Any]) -> Noise:
         """The noise that `spec` describes; the stored scale decides, so radii come back bit for bit."""
         noise = cls(spec["family"], spec["dim"], scale=spec["scale"], **spec["params"])
-        noise.sigma = float(spec["sigma"])
+        noise.sigma = math.inf if spec["sigma"] is None else float(spec["sigma"])
         return noise

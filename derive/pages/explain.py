@@ -8,7 +8,7 @@ import sympy as sp
 
 from derive.derivation import Derivation, Step
 from derive.engine import Family
-from derive.formula import dim, in_rho, rho, written_out
+from derive.formula import Log1p, dim, in_rho, rho, written_out
 from derive.law import QuadratureLaw
 from derive.ordering import end_value
 from derive.pages.summary import ALL, image
@@ -133,7 +133,7 @@ def _limits(family: Family, derivation: Derivation) -> list[Step]:
         + (", and R is convex in rho because Phi is concave." if derivation.method == "differential" else ".")
     ]
     if formula is not None and derivation.boundary is None and not formula.has(sp.Min, sp.Max):
-        at = in_rho(formula)
+        at = in_rho(formula).replace(Log1p, lambda x: sp.log(1 + x))
         for name, point, side in (("slope", sp.Rational(1, 2), "+"), ("end", sp.Integer(1), "-")):
             inner = sp.diff(at, rho) if name == "slope" else at
             value = attempt(_simple_limit, inner, rho, point, side, seconds=1.0)
@@ -190,13 +190,14 @@ def _comparison(family: Family, adversary: str) -> list[Step]:
             () if other.formula is None else (("R(rho)", other.formula),),
         )
         for other in family.weaker.get(adversary, ())
+        if other.formula is None or other.formula != family.native[adversary].formula
     ]
 
 
 def _conversions(family: Family, adversary: str) -> list[Step]:
     steps = []
     for other, factor in family.routes[adversary]:
-        text = f"A lower bound from {_NORM[other]}: every v shorter than it against {_NORM[adversary]} is shorter than R_{other} there."
+        text = f"A lower bound from {_NORM[other]}: every v shorter than this in {_NORM[adversary]} is shorter than the {_NORM[other]} radius in {_NORM[other]}."
         steps.append(Step("Conversion", text, ((f"R_{adversary}", factor * sp.Symbol(f"R_{other}")),)))
     if len(steps) + (adversary in family.native) > 1:
         steps.append(Step("Best of all", "The largest of these sound radii is returned."))
@@ -244,13 +245,23 @@ def _math(left: str, right: sp.Expr) -> str:
             .replace("≥", r"\ge ")
             .replace("*", "")
         )
-    return f"{shown} = {sp.latex(right)}"
+    shown = (
+        shown.replace("R_inf", r"R_{\infty}")
+        .replace(r"dR/d\rho at 1/2", r"\frac{dR}{d\rho}\Big|_{1/2}")
+        .replace("R as d -> oo", r"\lim_{d\to\infty} R")
+    )
+    return f"{shown} = {sp.latex(right)}".replace("R_{inf}", r"R_{\infty}")
+
+
+def _plain(text: str) -> str:
+    """Prose whose asterisks and underscores are no markup."""
+    return text.replace("*", r"\*").replace("_", r"\_")
 
 
 def _markdown(title: str, steps: Sequence[Step]) -> str:
     out = [f"## {title}"]
     for step in steps:
-        out += ["", f"**{step.title}.** {step.text}"]
+        out += ["", f"**{step.title}.** {_plain(step.text)}"]
         for left, right in _lines(step):
             out += ["", f"$${_math(left, right)}$$"]
     return "\n".join(out) + "\n"
@@ -309,7 +320,7 @@ def page(family: Family) -> str:
         *([f"Reference: {spec.reference}", ""] if spec.reference else []),
         "| adversary | radius |",
         "|---|---|",
-        *(f"| {_NORM[a]} | {family.method(a)} |" for a in family.adversaries),
+        *(f"| {_NORM[a]} | {_plain(family.method(a))} |" for a in family.adversaries),
         "",
     ]
     return "\n".join(head) + "\n" + "\n".join(_section(family, a) for a in family.adversaries)

@@ -324,6 +324,10 @@ class Oracle:
             if key == ("linf", "1"):
                 return _cone(law, 0.5 / self.dim, fails)
             if key == ("l2", "2"):
+                if self.dim > 1 and np.isfinite(self.density.bound):
+                    raise NoOracle(
+                        "the cosine law next to the end of a support is not resolved by this quadrature"
+                    )
                 return _cone(law, 0.5, fails) if self.dim == 1 else _cosine(law, self.dim, fails)
             if key == ("l1", "inf"):
                 return _lattice(law, self.dim, fails)

@@ -112,3 +112,18 @@ def test_norm_names() -> None:
 def test_wrong_sample_shape_is_refused() -> None:
     with pytest.raises(ValueError, match="64 coordinates"):
         Noise("uniform", 64, sigma=1.0).sample((5, 3, 8, 8), torch.Generator())
+
+
+def test_noise_without_a_variance_has_a_scale_and_an_infinite_sigma() -> None:
+    """Cauchy noise is built from its scale, samples, certifies, and comes back from its record; a sigma is refused."""
+    noise = Noise("cauchy", dim=12, scale=0.5)
+    assert math.isinf(noise.sigma) and noise.scale == 0.5
+    draws = noise.sample((1000, 3, 2, 2), generator=torch.Generator().manual_seed(1))
+    assert draws.shape == (1000, 3, 2, 2) and 0.45 < float(draws.abs().median()) < 0.55
+    assert (
+        2.07
+        < float(noise.radius(torch.tensor([0.99], dtype=torch.float64), adversary=1))
+        <= 4.1535052292592 / 2
+    )
+    with pytest.raises(ValueError, match="infinite variance"):
+        Noise("cauchy", dim=12, sigma=0.5)
