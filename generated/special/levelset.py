@@ -15,7 +15,7 @@ import scipy.special as sc
 from generated.special.interval import Interval
 from generated.special.likelihood import LevelSets
 from generated.special.monotone import RadialDensity, enclose
-from generated.special.potential import Potential
+from generated.special.potential import Potential, require_same_law
 from generated.special.tabulated import SLACK, Tabulated, tabulate
 
 AGREEMENT = 1e-11
@@ -195,7 +195,9 @@ def level_set_curve(density: RadialDensity, dim: int) -> Tabulated:
     where the accuracy is not reached.
     """
     variation = 4.0
-    require_unimodal(density, Potential(density, dim, variation))
+    potential = Potential(density, dim, variation)
+    require_same_law(potential)
+    require_unimodal(density, potential)
     inverse = Inverse(LevelSets(density, dim, variation))
     while True:
         finer = Inverse(LevelSets(density, dim, 0.5 * variation))

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from generated.special.arguments import require
 from generated.special.interval import FLOATS
 from generated.special.monotone import RadialDensity
+from generated.special.radial import RadialLaw
 
 ORDER = 16
 DROP = 85.0
@@ -320,3 +322,14 @@ class Potential:
             if not active.size:
                 break
         return y
+
+
+def require_same_law(potential: Potential) -> None:
+    """The panels hold the law that interval arithmetic accounts for; ValueError where a mode escaped them."""
+    law = RadialLaw(potential.density, float(potential.dim))
+    q = 0.01  # a small power is finite under any tail, and sees every mode in proportion to its mass
+    found = float(np.sum(potential.mass * np.exp(q * potential.log_radius(potential.place))))
+    require(
+        abs(found / law.moment(q) - 1.0) < 1e-8,
+        "the law of the radius has a mode that its quadrature does not see",
+    )

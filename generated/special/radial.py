@@ -19,6 +19,7 @@ from generated.special.chart import WIDEST, Chart, centre_of, values
 from generated.special.chebyshev import Cumulative, Panels, Sample, build_panels, cumulative
 from generated.special.interval import Interval
 from generated.special.monotone import Pieces, RadialDensity, enclose, monotone_pieces
+from generated.special.outside import require_nothing_outside
 
 EDGE = 44.0 * math.log(2.0)
 """Integration stops at bound·(1 - 2**-44): beyond, floats have too few digits of bound - r. See RadialLaw.cap."""
@@ -65,6 +66,17 @@ class RadialLaw:
         self.panels = build_panels(self.chart.sample, np.concatenate([edges, self._kinks, [0.0]]))
         self._sums: dict[float, Cumulative] = {}
         self._check()
+        ends = self.chart.radius(self.panels.edges[[0, -1]])[0]
+        require_nothing_outside(
+            density, self.exponent, float(ends[0]), density.bound if self.bounded else float(ends[1])
+        )
+        found, whole = (
+            self.sums(0.0).whole,
+            self.law_sums.whole,
+        )  # a narrow mode may hide between nodes, not between turning points
+        require(
+            abs(found / whole - 1.0) < 1e-8, "the law of the radius has a mode too narrow for its quadrature"
+        )
 
     @property
     def bounded(self) -> bool:
