@@ -10,7 +10,7 @@ import sympy as sp
 
 from derive.derivation import Closed, Cone, Derivation, Lattice
 from derive.engine import Family
-from derive.formula import NormalQuantile, fail, gap, rho, z
+from derive.formula import NormalQuantile, dim, fail, gap, rho, z
 from derive.header import header
 from derive.law import tidy
 from derive.numeric import curve_lines, density_lines, law_call, needs_density
@@ -79,10 +79,9 @@ def _check(family: Family) -> str:
         "    special.dimension(dim)",
     ]
     for q in family.spec.parameters:
-        holds = (
-            " and ".join(f"x {c[len(q.name) :].rstrip('0123456789.-/')} {_bound(c)}" for c in q.conditions)
-            or "True"
-        )
+        ends = [] if q.lower is None else [f"x >{'=' if q.lower_closed else ''} {float(q.lower)!r}"]
+        ends += [] if q.upper is None else [f"x <{'=' if q.upper_closed else ''} {float(q.upper)!r}"]
+        holds = " and ".join(ends) or "True"
         lines.append(
             f'    special.number("{q.name}", {q.name}, lambda x: {holds}, "a number with {q.domain or "any value"}")'
         )
@@ -103,16 +102,9 @@ def _check(family: Family) -> str:
 
 
 def _plain(condition: sp.Expr) -> str:
-    return (
-        str(sp.sstr(sp.factor(sp.together(condition)))).replace("d", "dim")
-        if condition.free_symbols
-        else str(condition)
-    )
-
-
-def _bound(condition: str) -> str:
-    number = condition.lstrip("abcdefghijklmnopqrstuvwxyz_0123456789").lstrip("<>=")
-    return repr(float(sp.Rational(number)))
+    if not condition.free_symbols:
+        return str(condition)
+    return str(sp.sstr(sp.factor(sp.together(condition.subs(dim, sp.Symbol("dim", positive=True))))))
 
 
 def _method() -> str:

@@ -98,18 +98,9 @@ def _limit(expression: sp.Expr, at: sp.Expr, side: str) -> sp.Expr | None:
 
 
 def _last_piece(expression: sp.Expr, at: sp.Expr) -> sp.Expr:
-    """The expression near an end, every condition decided there by a sample far out (or far in), as conditions switch at kinks only."""
-    probe = {sp.oo: sp.Integer(10) ** 40, sp.Integer(0): sp.Rational(1, 10**40)}.get(at)
-    if probe is None:
-        probe = at * (1 - sp.Rational(1, 10**40))
-
-    def choose(node: sp.Piecewise) -> sp.Expr:
-        for value, condition in node.args:
-            if condition.subs(r, probe) == sp.true:
-                return value
-        return node
-
-    return expression.replace(lambda e: isinstance(e, sp.Piecewise), choose)
+    """The expression near an end: pieces are in ascending order of r, so the first one holds at 0 and the last one at the end."""
+    place = 0 if at == 0 else -1
+    return expression.replace(lambda e: isinstance(e, sp.Piecewise), lambda e: e.args[place][0])
 
 
 def _joined(found: list[str]) -> str:

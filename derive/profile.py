@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import sympy as sp
 
+from derive.continuity import first_doubt, kinks_of
 from derive.formula import Mixture, r, written_out
 from derive.ordering import end_value, interval_pattern, score_steps, sign_of, sign_pattern
 from derive.spec import Spec, SpecError
@@ -51,16 +53,25 @@ class Profile:
         """psi''."""
         if self.terms is not None:
             return sp.expand(sum((c * q * r ** (q - 1) for c, q in self.terms), sp.Integer(0)))
-        whole = sp.diff(self.score, r)
-        return attempt(_factored, whole, seconds=SECONDS) or whole
+        return self._by_pieces(lambda score: sp.diff(score, r), _factored)
 
     @cached_property
     def steepness(self) -> sp.Expr:
         """r·psi'(r)."""
         if self.terms is not None:
             return sp.expand(sum((c * r ** (q + 1) for c, q in self.terms), sp.Integer(0)))
-        whole = r * self.score
-        return attempt(sp.simplify, whole, seconds=SECONDS) or whole
+        return self._by_pieces(lambda score: r * score, sp.simplify)
+
+    def _by_pieces(self, change: Callable[[sp.Expr], sp.Expr], tidy: Callable[[sp.Expr], sp.Expr]) -> sp.Expr:
+        """A change of the score and its shortest form, branch by branch: conditions are never rewritten."""
+        if not isinstance(self.score, sp.Piecewise):
+            whole = change(self.score)
+            return attempt(tidy, whole, seconds=SECONDS) or whole
+        pieces = [(change(branch), condition) for branch, condition in self.score.args]
+        return sp.Piecewise(
+            *((attempt(tidy, branch, seconds=SECONDS) or branch, condition) for branch, condition in pieces),
+            evaluate=False,
+        )
 
     @property
     def _numeric(self) -> bool:
@@ -166,21 +177,107 @@ def _end_of_parts(psi: sp.Expr, at: sp.Expr, side: str) -> sp.Expr | None:
 def profile_of(spec: Spec) -> Profile:
     """The profile of a spec; SpecError when the density is not a positive function of r."""
     density = spec.expression
-    kinks: tuple[sp.Expr, ...] = ()
-    if density.has(sp.Min, sp.Max, sp.Abs):
-        kinks = _kinks(spec, density)
-        density = density.replace(lambda e: isinstance(e, sp.Min | sp.Max | sp.Abs), _as_pieces)
-    density = sp.powsimp(density)
-    constant, body = density.as_independent(r, as_Add=False)
+    kinks = _kinks(spec, density)
+    branches = _branches(spec, density, kinks)
+    for branch in branches:
+        doubt = first_doubt(branch, spec.bound)
+        if doubt is not None:
+            raise SpecError(
+                f"could not prove that {spec.density!r} is continuous inside its support: {doubt} may be infinite or undefined there; every divisor, "
+                "and every argument of log, gamma and fractional powers, must keep one strict sign; a --support 'r<=NUMBER' may leave such places out"
+            )
+    for kink, (left, right) in zip(kinks, itertools.pairwise(branches), strict=True):
+        step = attempt(_step_at, left, right, kink, seconds=SECONDS)
+        if step is None or not step.is_zero:
+            raise SpecError(
+                f"could not prove that {spec.density!r} is continuous inside its support: it may jump at r = {kink}"
+            )
+    whole = branches[0] if not kinks else _joined(branches, kinks)
+    constant, body = sp.powsimp(whole).as_independent(r, as_Add=False)
     _require_positive(spec, constant, body, kinks)
-    psi = sp.expand(negative_log(body)) if not body.has(sp.Piecewise) else negative_log(body)
-    terms = None if kinks or psi.has(Mixture) else _power_terms(psi)
+    if kinks:
+        psi = _joined([negative_log(sp.powsimp(branch)) for branch in branches], kinks)
+        scores = [_score_of(sp.diff(negative_log(sp.powsimp(branch)), r)) for branch in branches]
+        return Profile(psi, _joined(scores, kinks), None, spec.bound, kinks)
+    psi = sp.expand(negative_log(body))
+    terms = None if psi.has(Mixture) else _power_terms(psi)
     if terms is not None:
-        score = sum((c * r**q for c, q in terms), sp.Integer(0))
+        return Profile(psi, sum((c * r**q for c, q in terms), sp.Integer(0)), terms, spec.bound)
+    return Profile(psi, _score_of(sp.diff(psi, r)), None, spec.bound)
+
+
+def _step_at(left: sp.Expr, right: sp.Expr, kink: sp.Expr) -> sp.Expr:
+    return sp.simplify(right.subs(r, kink) - left.subs(r, kink))
+
+
+def _score_of(raw: sp.Expr) -> sp.Expr:
+    """The shortest form of a score."""
+    return attempt(_simplest, written_out(raw), seconds=SECONDS) or raw
+
+
+def _kinks(spec: Spec, density: sp.Expr) -> tuple[sp.Expr, ...]:
+    """The radii inside the support at which a min, max or abs switches, ascending; SpecError unless they are proved to be all."""
+    found = kinks_of(density, spec.bound)
+    if isinstance(found, sp.Expr):
+        raise SpecError(
+            f"could not find where {found} switches in {spec.density!r}; write min, max and abs of expressions such as r - 1 that can be solved "
+            "for r, one inside another not"
+        )
+    if len(found) > 1 and any(kink.free_symbols for kink in found):
+        raise SpecError(
+            f"the order in which {spec.density!r} switches depends on its parameters ({', '.join(map(str, found))}); fix them with --param NAME=VALUE"
+        )
+    inside = [
+        k
+        for k in found
+        if spec.bound is None or spec.bound.free_symbols or k.free_symbols or bool(k < spec.bound)
+    ]
+    return tuple(sorted(inside)) if len(inside) > 1 else tuple(inside)
+
+
+def _branches(spec: Spec, density: sp.Expr, kinks: tuple[sp.Expr, ...]) -> list[sp.Expr]:
+    """The density between its kinks, every min, max and abs decided at one point: their arguments meet at kinks alone."""
+    if not density.has(sp.Min, sp.Max, sp.Abs):
+        return [density]
+    if not kinks:
+        points = [sp.Integer(1) if spec.bound is None else spec.bound / 2]
     else:
-        raw = sp.diff(psi, r)
-        score = attempt(_simplest, written_out(raw), seconds=SECONDS) or raw
-    return Profile(psi, score, terms, spec.bound, kinks)
+        points = [kinks[0] / 2, *((a + b) / 2 for a, b in itertools.pairwise(kinks)), 2 * kinks[-1]]
+    return [
+        density.replace(
+            lambda e: isinstance(e, sp.Min | sp.Max | sp.Abs), lambda e, at=at: _decided(spec, e, at)
+        )
+        for at in points
+    ]
+
+
+def _decided(spec: Spec, node: sp.Expr, at: sp.Expr) -> sp.Expr:
+    def above(difference: sp.Expr) -> bool:
+        value = sp.simplify(difference.subs(r, at))
+        if value.is_zero or value.is_nonnegative:
+            return True
+        if value.is_negative or value.is_nonpositive:
+            return False
+        raise SpecError(
+            f"could not tell which branch of {node} holds in {spec.density!r}; fix its parameters with --param NAME=VALUE"
+        )
+
+    if isinstance(node, sp.Abs):
+        return node.args[0] if above(node.args[0]) else -node.args[0]
+    best = node.args[0]
+    for other in node.args[1:]:
+        if above(other - best) == isinstance(node, sp.Max):
+            best = other
+    return best
+
+
+def _joined(branches: list[sp.Expr], kinks: tuple[sp.Expr, ...]) -> sp.Expr:
+    """One expression that is each branch up to its kink."""
+    return sp.Piecewise(
+        *((branch, r <= kink) for branch, kink in zip(branches, kinks, strict=False)),
+        (branches[-1], True),
+        evaluate=False,
+    )
 
 
 def negative_log(density: sp.Expr) -> sp.Expr:
@@ -230,45 +327,19 @@ def _factored(slope: sp.Expr) -> sp.Expr:
     return sp.factor(sp.simplify(slope))
 
 
-def _as_pieces(node: sp.Expr) -> sp.Expr:
-    """min, max and abs as piecewise expressions, whose derivatives are plain."""
-    if isinstance(node, sp.Abs):
-        return sp.Piecewise((node.args[0], node.args[0] >= 0), (-node.args[0], True))
-    first, *others = node.args
-    for other in others:
-        keeps = first <= other if isinstance(node, sp.Min) else first >= other
-        first = sp.Piecewise((first, keeps), (other, True))
-    return first
-
-
-def _kinks(spec: Spec, density: sp.Expr) -> tuple[sp.Expr, ...]:
-    """Radii at which a min, max or abs switches; SpecError when they cannot be written down."""
-    found: list[sp.Expr] = []
-    for node in sorted(density.atoms(sp.Min, sp.Max, sp.Abs), key=str):
-        pairs = [node.args] if isinstance(node, sp.Abs) else itertools.combinations(node.args, 2)
-        for pair in pairs:
-            difference = pair[0] if len(pair) == 1 else pair[0] - pair[1]
-            if not difference.has(r):
-                continue
-            roots = None
-            if not difference.has(sp.Min, sp.Max, sp.Abs):
-                roots = attempt(sp.solve, difference, r, seconds=SECONDS)
-            if roots is None or any(root.has(sp.I, sp.RootOf) for root in roots):
-                raise SpecError(
-                    f"could not find where {node} switches in {spec.density!r}; write min, max and abs of expressions such as r - 1 "
-                    "that can be solved for r"
-                )
-            found += [root for root in roots if root not in found and root.is_positive is not False]
-    return tuple(sorted(found, key=str))
-
-
 def _require_positive(spec: Spec, constant: sp.Expr, body: sp.Expr, kinks: tuple[sp.Expr, ...]) -> None:
     defaults = {q.symbol: q.default for q in spec.parameters}
     if not constant.subs(defaults).is_positive:
         raise SpecError(f"the density must be positive, but {spec.density!r} has the factor {constant}")
-    pattern = sign_of(body, spec.bound, kinks, defaults)
+    free = bool(body.free_symbols & set(spec.symbols))
+    pattern = sign_pattern(body, spec.bound, kinks) if free else sign_of(body, spec.bound, kinks, {})
     if pattern == "+":
         return
+    if pattern is None and free:
+        raise SpecError(
+            f"could not prove that {spec.density!r} is positive for all parameters in their domains; narrow the domains, or fix them with "
+            "--param NAME=VALUE"
+        )
     where = f"on {spec.support}" if spec.support else "for every r > 0"
     hint = "; a --support 'r<=NUMBER' may leave the places out where it is not" if not spec.support else ""
     if pattern is None:

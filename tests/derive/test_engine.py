@@ -101,6 +101,16 @@ def test_law_and_variance_against_quadrature(density: str, geometry: str, params
         ("1/(1+r)", "product", "", "not integrable"),
         ("r**(-2)", "linf", "", "no dimension"),
         ("exp(-max(r, abs(r - 1)))", "product", "", "switches"),
+        # jumps inside: psi' does not show them
+        ("exp(-r)*(2-abs(r-1)/(r-1))", "product", "", "continuous"),
+        ("exp(-r+abs(r-1)/(r-1))", "l2", "", "continuous"),
+        ("exp(-r-atan(1/(r-1))/2)", "product", "", "continuous"),
+        ("exp(-r-atan(sin(r)/cos(r))/2)", "product", "", "continuous"),
+        ("exp(-r+max(0,r-1)/(r-1))", "product", "", "continuous|jump"),
+        # switches that an equation solver does not list
+        ("exp(-r-abs(sin(r))/2)", "product", "r<=10", "switches"),
+        ("exp(-r/8-2*abs(sin(r)))", "product", "r<=20", "switches"),
+        ("exp(-r)/min(r,1e-60)**2", "product", "", "not integrable at 0"),
     ],
 )
 def test_refusals(density: str, geometry: str, support: str, reason: str) -> None:
@@ -140,3 +150,21 @@ def test_scale_is_homogeneous() -> None:
 @pytest.mark.parametrize(("adversary", "other", "power"), [("2", "1", sp.Rational(1, 2)), ("inf", "1", 1), ("inf", "2", sp.Rational(1, 2)), ("1", "2", 0), ("1", "inf", 0), ("2", "inf", 0)])  # fmt: skip
 def test_conversions_are_the_norm_inequalities(adversary: str, other: str, power: sp.Rational) -> None:
     assert conversion_factor(adversary, other) == dim**-power
+
+
+@pytest.mark.parametrize(
+    ("density", "support", "params", "reason"),
+    [
+        ("exp(-r**2+abs(r-a)/(r-a))", "", ["a>0", "a=0.5"], "continuous"),
+        ("exp(-abs(r-a)-abs(r-b))", "", ["a>0", "b>0"], "order"),
+        ("exp(-abs(r**2-2*r+k)-r)", "", ["k>0", "k=1.75"], "switches"),
+        ("c-r", "r<=1", ["c>0", "c=2"], "positive for all parameters"),
+        ("exp(-r)-a*exp(-3*r)", "", ["a>0", "a=0.5"], "positive for all parameters"),
+    ],
+)
+def test_what_holds_at_the_defaults_only_is_refused(
+    density: str, support: str, params: list[str], reason: str
+) -> None:
+    """A parameter that could break a hypothesis inside its domain is no matter of luck."""
+    with pytest.raises(SpecError, match=reason):
+        family(density, "product", support, params)
