@@ -64,12 +64,12 @@ def method(*, adversary: object, dim: int, **parameters: float) -> str:
 
 def _steepness(xp: special.Functions, r: special.Array, k: float) -> special.Array:
     """r·psi'(r)."""
-    return xp.where((k <= r), k*r, r ** 2)
+    return xp.where((r <= k), r ** 2, k*r)
 
 
 def _bend(xp: special.Functions, r: special.Array, k: float) -> special.Array:
     """r²·psi''(r)."""
-    return r ** 2*xp.where((k <= r), 0.0, 1.0)
+    return r ** 2*xp.where((r <= k), 1.0, 0.0)
 
 
 def _density(k: float) -> special.RadialDensity:

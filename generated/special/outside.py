@@ -14,13 +14,16 @@ FURTHEST = 700.0
 STEP = 0.05
 """First width of a cell in log r; open cells are halved."""
 NARROWEST = 2.0**-20
-MOST_CELLS = 50_000
+MOST_CELLS = 2_000_000
+"""Cells looked at in all before the proof is given up."""
+CHUNK = 50_000
+"""Cells looked at together: memory stays small."""
 
 
 def require_nothing_outside(density: RadialDensity, exponent: float, low: float, high: float) -> None:
     """r**exponent·exp(-psi) rises up to r = `low` and falls from r = `high` on, as far as floats reach; else ValueError.
 
-    Cells where r·psi' is no float any more (beyond some 1e150) are left out: there the tail is what the engine proved in the limit.
+    Cells where r·psi' or r²·psi'' is no float any more (beyond some 1e75) are left out: there the tail is what the engine proved in the limit.
     """
     top = math.log(density.bound) if math.isfinite(density.bound) else FURTHEST
     below = np.append(np.arange(-FURTHEST, math.log(low), STEP), math.log(low))
@@ -34,22 +37,42 @@ def require_nothing_outside(density: RadialDensity, exponent: float, low: float,
 
 def _require(density: RadialDensity, exponent: float, edges: np.ndarray, *, rises: bool) -> None:
     edges = np.unique(edges)
-    low, high = edges[:-1], edges[1:]
-    while low.size:
-        steep, _ = enclose(density.steepness, Interval(low, high))
+    waiting, seen = [(edges[:-1], edges[1:])], 0
+    while waiting:
+        low, high = waiting.pop()
+        if low.size > CHUNK:
+            waiting.append((low[CHUNK:], high[CHUNK:]))
+            low, high = low[:CHUNK], high[:CHUNK]
+        seen += low.size
+        cells = Interval(low, high)
+        steep, one = enclose(density.steepness, cells)
+        bend, other = enclose(density.bend, cells)
         with np.errstate(all="ignore"):
-            proved = steep.high < exponent if rises else steep.low > exponent
-            ends = [np.asarray(density.steepness(FLOATS, a), dtype=np.float64) for a in (low, high)]
-        beyond = ~np.isfinite(np.broadcast_to(ends[0], low.shape)) | ~np.isfinite(
-            np.broadcast_to(ends[1], low.shape)
-        )
+            # from the middle: d(r·psi')/d log r = r²·psi'' + r·psi', where no kink and no other branch lies in the cell
+            middle = np.sqrt(low) * np.sqrt(high)
+            point, _ = enclose(density.steepness, Interval(middle, middle))
+            move = np.abs(abs(bend + steep).high) * np.log(high / low) * (1.0 + 1e-9)
+            smooth = one & other & np.isfinite(move)
+            for kink in density.kinks:
+                smooth &= ~((low < kink) & (high > kink))
+            if rises:
+                proved = (steep.high < exponent) | (smooth & (point.high + move * (1.0 + 1e-12) < exponent))
+            else:
+                proved = (steep.low > exponent) | (smooth & (point.low - move * (1.0 + 1e-12) > exponent))
+            ends = [
+                np.broadcast_to(np.asarray(f(FLOATS, a), dtype=np.float64), low.shape)
+                for f in (density.steepness, density.bend)
+                for a in (low, high)
+            ]
+        beyond = ~np.isfinite(ends).all(axis=0)
         open_ = ~proved & ~beyond
         low, high = low[open_], high[open_]
         tight = bool(low.size) and bool((high <= low * (1.0 + NARROWEST)).any())
         require(
-            not tight and low.size <= MOST_CELLS,
+            not tight and seen <= MOST_CELLS,
             "could not prove that the law of the radius has no further mode "
             f"{'below' if rises else 'above'} those found: a density whose modes lie far apart is beyond this quadrature",
         )
-        middle = np.sqrt(low) * np.sqrt(high)
-        low, high = np.concatenate([low, middle]), np.concatenate([middle, high])
+        if low.size:
+            middle = np.sqrt(low) * np.sqrt(high)
+            waiting.append((np.concatenate([low, middle]), np.concatenate([middle, high])))
