@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from functools import partial
 
@@ -10,7 +11,7 @@ import sympy as sp
 
 from derive.derivation import Closed, Cone, Derivation, Lattice
 from derive.engine import Family
-from derive.formula import NormalQuantile, dim, fail, gap, rho, z
+from derive.formula import NormalQuantile, fail, gap, rho, z
 from derive.header import header
 from derive.law import tidy
 from derive.numeric import curve_lines, density_lines, law_call, needs_density
@@ -102,9 +103,8 @@ def _check(family: Family) -> str:
 
 
 def _plain(condition: sp.Expr) -> str:
-    if not condition.free_symbols:
-        return str(condition)
-    return str(sp.sstr(sp.factor(sp.together(condition.subs(dim, sp.Symbol("dim", positive=True))))))
+    """The condition for people, with the module's name for d."""
+    return re.sub(r"\bd\b", "dim", str(sp.sstr(sp.factor(sp.together(condition)))))
 
 
 def _method() -> str:
@@ -265,7 +265,7 @@ def _sigma(family: Family) -> str:
         ]
     else:
         unit = [
-            f'    special.require({code(c)} > 0.0, f"{family.spec.name} has an infinite variance unless {_plain(c)} > 0; give its scale instead")'
+            f'    special.require({code(c)} > 0.0, "{family.spec.name} has an infinite variance unless {_plain(c)} > 0; give its scale instead")'
             for c in family.finite
         ]
         if family.variance is None:

@@ -52,7 +52,7 @@ def check(*, dim: int, k: float = 1.0, j: float = 0.0) -> None:
     special.dimension(dim)
     special.number("k", k, lambda x: x > 0.0, "a number with k>0")
     special.number("j", j, lambda x: x >= 0.0, "a number with j>=0")
-    special.require((dim - j)/k > 0.0, f"exp_l2 needs -(-dim + j)/k > 0, not dim = {dim!r}, k = {k!r}, j = {j!r}")
+    special.require((dim - j)/k > 0.0, f"exp_l2 needs (dim - j)/k > 0, not dim = {dim!r}, k = {k!r}, j = {j!r}")
 
 
 def method(*, adversary: object, dim: int, **parameters: float) -> str:
@@ -133,7 +133,7 @@ def scale_of_sigma(sigma: float, *, dim: int, k: float = 1.0, j: float = 0.0) ->
 
 
 def _unit_sigma(dim: int, k: float, j: float) -> float:
-    special.require((dim - j + 2.0)/k > 0.0, f"exp_l2 has an infinite variance unless -(-dim + j - 2)/k > 0; give its scale instead")
+    special.require((dim - j + 2.0)/k > 0.0, "exp_l2 has an infinite variance unless (dim - j + 2)/k > 0; give its scale instead")
     return math.sqrt(special.gamma_ratio(dim/k - j/k + 2.0/k, dim/k - j/k, 2.0/k))/math.sqrt(dim)
 
 

@@ -54,9 +54,9 @@ def check(*, dim: int, k: float = 1.0, j: float = 0.0) -> None:
     special.dimension(dim)
     special.number("k", k, lambda x: x > 0.0, "a number with k>0")
     special.number("j", j, lambda x: x >= 0.0, "a number with j>=0")
-    special.require((dim - j)/k > 0.0, f"exp_linf needs -(-dim + j)/k > 0, not dim = {dim!r}, k = {k!r}, j = {j!r}")
-    special.require(j == 0.0 or (dim - j - 1.0)/k > 0.0, f"exp_linf needs -(-dim + j + 1)/k > 0 where j is not 0, not dim = {dim!r}, k = {k!r}, j = {j!r}")
-    special.require((dim - j + k - 1.0)/k > 0.0, f"exp_linf needs -(-dim + j - k + 1)/k > 0, not dim = {dim!r}, k = {k!r}, j = {j!r}")
+    special.require((dim - j)/k > 0.0, f"exp_linf needs (dim - j)/k > 0, not dim = {dim!r}, k = {k!r}, j = {j!r}")
+    special.require(j == 0.0 or (dim - j - 1.0)/k > 0.0, f"exp_linf needs (dim - j - 1)/k > 0 where j is not 0, not dim = {dim!r}, k = {k!r}, j = {j!r}")
+    special.require((dim - j + k - 1.0)/k > 0.0, f"exp_linf needs (dim - j + k - 1)/k > 0, not dim = {dim!r}, k = {k!r}, j = {j!r}")
 
 
 def method(*, adversary: object, dim: int, **parameters: float) -> str:
@@ -168,7 +168,7 @@ def scale_of_sigma(sigma: float, *, dim: int, k: float = 1.0, j: float = 0.0) ->
 
 
 def _unit_sigma(dim: int, k: float, j: float) -> float:
-    special.require((dim - j + 2.0)/k > 0.0, f"exp_linf has an infinite variance unless -(-dim + j - 2)/k > 0; give its scale instead")
+    special.require((dim - j + 2.0)/k > 0.0, "exp_linf has an infinite variance unless (dim - j + 2)/k > 0; give its scale instead")
     return (1.0 / 3.0)*math.sqrt(3.0)*math.sqrt(dim + 2.0)*math.sqrt(special.gamma_ratio(dim/k - j/k + 2.0/k, dim/k - j/k, 2.0/k))/math.sqrt(dim)
 
 

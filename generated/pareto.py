@@ -139,7 +139,7 @@ def scale_of_sigma(sigma: float, *, dim: int, a: float = 3.0) -> float:
 
 
 def _unit_sigma(dim: int, a: float) -> float:
-    special.require(a - 2.0 > 0.0, f"pareto has an infinite variance unless a - 2 > 0; give its scale instead")
+    special.require(a - 2.0 > 0.0, "pareto has an infinite variance unless a - 2 > 0; give its scale instead")
     return math.sqrt(2.0)*math.sqrt(1.0/((a - 2.0)*(a - 1.0)))
 
 

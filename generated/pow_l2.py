@@ -133,7 +133,7 @@ def scale_of_sigma(sigma: float, *, dim: int, k: float = 2.0, a: float = 1546.0)
 
 
 def _unit_sigma(dim: int, k: float, a: float) -> float:
-    special.require((a*k - dim - 2.0)/k > 0.0, f"pow_l2 has an infinite variance unless (a*k - dim - 2)/k > 0; give its scale instead")
+    special.require((a*k - dim - 2.0)/k > 0.0, "pow_l2 has an infinite variance unless (a*k - dim - 2)/k > 0; give its scale instead")
     return math.sqrt(special.gamma_ratio(dim/k + 2.0/k, dim/k, 2.0/k))*math.sqrt(special.gamma_ratio(a - dim/k - 2.0/k, a - dim/k, -2.0/k))/math.sqrt(dim)
 
 

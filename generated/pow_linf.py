@@ -178,7 +178,7 @@ def scale_of_sigma(sigma: float, *, dim: int, a: float = 3200.0) -> float:
 
 
 def _unit_sigma(dim: int, a: float) -> float:
-    special.require(a - dim - 2.0 > 0.0, f"pow_linf has an infinite variance unless a - dim - 2 > 0; give its scale instead")
+    special.require(a - dim - 2.0 > 0.0, "pow_linf has an infinite variance unless a - dim - 2 > 0; give its scale instead")
     return (1.0 / 3.0)*math.sqrt(3.0)*math.sqrt(1.0/((a - dim - 2.0)*(a - dim - 1.0)))*math.sqrt(dim + 1.0)*math.sqrt(dim + 2.0)
 
 

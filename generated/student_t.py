@@ -139,7 +139,7 @@ def scale_of_sigma(sigma: float, *, dim: int, nu: float = 5.0) -> float:
 
 
 def _unit_sigma(dim: int, nu: float) -> float:
-    special.require(0.5*(nu - 2.0) > 0.0, f"student_t has an infinite variance unless (nu - 2)/2 > 0; give its scale instead")
+    special.require(0.5*(nu - 2.0) > 0.0, "student_t has an infinite variance unless (nu - 2)/2 > 0; give its scale instead")
     return math.sqrt(nu)*math.sqrt(1.0 / (nu - 2.0))
 
 
