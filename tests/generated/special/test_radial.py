@@ -286,7 +286,7 @@ def test_beyond_the_cone_the_growth_is_flat() -> None:
 
 def test_steps_only_lower_a_radius() -> None:
     """A slope hidden from the intervals leaves a radius that is sound and hardly smaller."""
-    hidden = RadialDensity(lambda xp, r: r * r + (r**3 - r**3), lambda xp, r: r * r + 5.0 * (r**3 - r**3))
+    hidden = RadialDensity(lambda xp, r: r * r, lambda xp, r: r * r + 5.0 * (r**3 - r**3))
     values = radial_curve(0.5, RadialLaw(hidden, 1.0))(NUMPY, RHO)
     exact = sc.ndtri(RHO)
     assert np.all(values <= exact * (1 + 1e-13)) and np.all(values[2:] > exact[2:] * (1 - 1e-3))
