@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from types import FrameType
 
 
@@ -12,6 +13,9 @@ def _interrupted(number: int, frame: FrameType | None) -> None:
 
     Files are written whole while interrupts wait (workspace.write_all), so none is left half-written.
     """
+    if "multiprocessing" in sys.modules:
+        for worker in sys.modules["multiprocessing"].active_children():
+            worker.kill()
     os.write(2, b"interrupted\n")
     os._exit(130)
 

@@ -169,7 +169,7 @@ def radius(
     click.echo(f"upper   {result['upper']}")
     click.echo(f"np_upper {result['np_upper'] or 'not computed'}")
     click.echo(f"method  {result['method']}" + ("" if result["tight"] else " (not claimed tight)"))
-    click.echo(f"lower and upper: {result['assurance']}")
+    click.echo(f"assurance {result['assurance']}")
 
 
 @cli.command()

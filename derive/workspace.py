@@ -89,6 +89,8 @@ class Workspace:
         workers = min(len(specs), os.cpu_count() or 1, 8)
         if workers < 2:
             return [self.family_files(spec) for spec in specs]
+        # an interrupt leaves semaphores to the tracker, which should remove them without a word
+        os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
         with ProcessPoolExecutor(
             workers, mp_context=multiprocessing.get_context("spawn"), initializer=_one_thread
         ) as pool:
@@ -132,7 +134,8 @@ class Workspace:
 
 
 def _one_thread() -> None:
-    """A process per core needs no threads beside it."""
+    """A process per core needs no threads beside it; an interrupt is its parent's to answer."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
 
 

@@ -324,7 +324,7 @@ class Oracle:
             if key == ("linf", "1"):
                 return _cone(law, 0.5 / self.dim, fails)
             if key == ("l2", "2"):
-                if self.dim > 1 and np.isfinite(self.density.bound):
+                if self.dim > 1 and np.isfinite(self.density.bound) and self.law.mean_score > 0.0:
                     raise NoOracle(
                         "the cosine law next to the end of a support is not resolved by this quadrature"
                     )
