@@ -21,7 +21,7 @@ from derive.enclosure.steady import Steady
 from derive.formula import r, written_out
 from derive.timelimit import limited
 
-SECONDS = 4.0
+SECONDS = 12.0
 SHARE = arb(2) ** -62
 """What is left out near 0 may be this much of the share, unless that takes too long a way."""
 _UNITS = {"+": 1, "-": -1, "0": 0}

@@ -21,7 +21,10 @@ from derive.enclosure.steady import OutOfTime, Steady
 from derive.formula import r, written_out
 from derive.timelimit import limited
 
-BUDGET = 4.0
+BUDGET = 12.0
+STEP = 3.0
+"""Seconds of processor time for one symbolic step; far above what the steps of proofs that succeed take, so that a slow or busy machine
+finds the same proofs."""
 PRECISION = 160
 MAX_BOXES = 20_000
 ROOT_WIDTH = arb(2) ** -60
@@ -137,7 +140,7 @@ def _switches(expression: sp.Expr, steady: Steady) -> list[sp.Expr]:
     for condition in _conditions(expression):
         if condition.has(*_NONSMOOTH):
             continue
-        roots: list[sp.Expr] = limited(sp.solve, condition, r, seconds=min(steady.check(), 1.0), default=[])
+        roots: list[sp.Expr] = limited(sp.solve, condition, r, seconds=min(steady.check(), STEP), default=[])
         found += [
             root for root in roots if isinstance(root, sp.Expr) and root.is_real and not root.free_symbols
         ]
@@ -235,7 +238,7 @@ def _smooth_pattern(expression: sp.Expr, part: Part, steady: Steady) -> list[Pie
         return _pieces([], 0, part)
     forms = [product, expression]
     if expression.has(sp.sin, sp.cos):
-        simple = limited(sp.trigsimp, product, seconds=min(steady.check(), 1.0), default=product)
+        simple = limited(sp.trigsimp, product, seconds=min(steady.check(), STEP), default=product)
         forms.insert(0, steady.factored(simple))
     for form in dict.fromkeys(forms):
         try:
@@ -246,7 +249,7 @@ def _smooth_pattern(expression: sp.Expr, part: Part, steady: Steady) -> list[Pie
 
 
 def _is_zero(expression: sp.Expr, steady: Steady) -> bool:
-    return bool(limited(sp.simplify, expression, seconds=min(steady.check(), 1.0), default=expression) == 0)
+    return bool(limited(sp.simplify, expression, seconds=min(steady.check(), STEP), default=expression) == 0)
 
 
 def _product_pattern(product: sp.Expr, part: Part, steady: Steady) -> list[Piece]:

@@ -19,6 +19,8 @@ from derive.formula import Expm1, Log1p, r
 from derive.timelimit import limited
 
 MAX_DEPTH = 8
+FACTORING, STEP = 2.5, 3.0
+"""Seconds of processor time for one factoring, and for any other symbolic step."""
 MAX_ORDER = 7
 NEAR = tuple(arb(2) ** -k for k in (0, 3, 8, 16, 32))
 CLOSE = 1 - arb(2) ** -10
@@ -52,7 +54,7 @@ class Steady:
         if expression not in self._products:
             product = expression
             if sp.count_ops(expression) < 2000:
-                product = limited(_factored, expression, seconds=min(self.check(), 0.7), default=expression)
+                product = limited(_factored, expression, seconds=min(self.check(), FACTORING), default=expression)
             self._products[expression] = product
         return self._products[expression]
 
@@ -203,7 +205,7 @@ class Steady:
         at = e.subs(r, 0)
         if at.has(sp.nan, sp.zoo, sp.oo) or not number(at).contains(0):
             return False
-        return at == 0 or limited(sp.simplify, at, seconds=min(self.check(), 1.0), default=None) == 0
+        return at == 0 or limited(sp.simplify, at, seconds=min(self.check(), STEP), default=None) == 0
 
     def far_out(self, e: sp.Expr, start: arb, depth: int = 0) -> tuple[int, arb] | None:
         """(sign, T): the sign on [T, oo), T ≥ start."""
@@ -213,7 +215,7 @@ class Steady:
             if found is not None:
                 return found, end
         for form in _scaled(e) if depth < 2 else []:
-            if limited(sp.limit, form, r, sp.oo, seconds=min(self.check(), 1.0), default=None) == 0:
+            if limited(sp.limit, form, r, sp.oo, seconds=min(self.check(), STEP), default=None) == 0:
                 slope = self.far_out(self.factored(sp.diff(form, r)), start, depth + 1)
                 if slope is not None and slope[0]:  # it comes from above or below to 0
                     return -slope[0], slope[1]

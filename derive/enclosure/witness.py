@@ -38,7 +38,7 @@ STEPS = 16
 FEW, STEP = 2, 2.0**-8
 """Up to FEW dimensions slopes are measured, over this relative step."""
 CONVERGED = 2.0**-47
-_TAIL_BUDGET = 4.0
+_TAIL_BUDGET = 12.0
 _SHARES = (sp.Rational(1, 2), sp.Rational(1, 10), sp.Rational(1, 100))
 
 
