@@ -44,13 +44,17 @@ def _power_of(argument: sp.Expr) -> sp.Expr:
 
 def half_mass(profile: Profile, law: RadialLaw) -> sp.Expr | None:
     """P(|x| ≤ c) in the boundary c, without an integral; None when there is no antiderivative."""
-    if not profile.psi.has(sp.Piecewise):
-        share = attempt(_half_mass, density_of(profile), profile.bound, seconds=SECONDS)
-        if share is not None:
-            return share
-    if isinstance(law, BetaPrimeRadialLaw | BetaRadialLaw):
+    share = _integrated(profile)
+    if share is None and isinstance(law, BetaPrimeRadialLaw | BetaRadialLaw):
         return 1 - law.upper_share(sp.Integer(0), boundary)
-    return None
+    return share
+
+
+def _integrated(profile: Profile) -> sp.Expr | None:
+    """P(|x| ≤ c) by an antiderivative of the density; None where there is none in time, or it may have branches."""
+    if profile.psi.has(sp.Piecewise):
+        return None
+    return attempt(_half_mass, density_of(profile), profile.bound, seconds=SECONDS)
 
 
 def _half_mass(density: sp.Expr, bound: sp.Expr | None) -> sp.Expr | None:
@@ -69,15 +73,19 @@ def quantile_radius(profile: Profile, law: RadialLaw) -> ClosedRadius | None:
     """Log-concave: R is the rho-quantile of a coordinate, where its distribution function can be inverted."""
     if isinstance(law, GammaRadialLaw):
         return ClosedRadius(law.quantile(2 * gap))
-    if not profile.psi.has(sp.Piecewise):
-        share = attempt(_half_mass, density_of(profile), profile.bound, seconds=SECONDS)
-        roots = [] if share is None else attempt(sp.solve, share - 2 * gap, boundary, seconds=SECONDS) or []
-        for root in roots:
-            if _inverts(share, root):
-                return ClosedRadius(sp.simplify(root))
+    share = _integrated(profile)
+    root = None if share is None else _inverse(share)
+    if root is not None:
+        return ClosedRadius(sp.simplify(root))
     if isinstance(law, BetaPrimeRadialLaw | BetaRadialLaw):
         return ClosedRadius(law.quantile(2 * gap))
     return None
+
+
+def _inverse(share: sp.Expr) -> sp.Expr | None:
+    """c in gap with share(c) = 2·gap, where the equation has such a solution."""
+    roots = attempt(sp.solve, share - 2 * gap, boundary, seconds=SECONDS) or []
+    return next((root for root in roots if _inverts(share, root)), None)
 
 
 def _inverts(share: sp.Expr, root: sp.Expr) -> bool:
@@ -117,11 +125,8 @@ def _boundary_of(profile: Profile, law: RadialLaw) -> sp.Expr | None:
     """c with P(|x| ≤ c) = 2(1 - rho)."""
     if isinstance(law, GammaRadialLaw):
         return law.quantile(2 * fail)
-    share = attempt(_half_mass, density_of(profile), profile.bound, seconds=SECONDS)
-    if share is None:
-        return None
-    roots = attempt(sp.solve, 1 - share - 2 * gap, boundary, seconds=SECONDS) or []
-    return next((root for root in roots if _inverts(1 - share, root)), None)
+    share = _integrated(profile)
+    return None if share is None else _inverse(1 - share)
 
 
 def _summed(ratio: sp.Expr) -> sp.Expr | None:
