@@ -27,9 +27,11 @@ from generated.special.gamma import GammaLaw, gamma_ratio
 from generated.special.greedy import NODES, GreedySet, binomial_curve, cone_curve
 from generated.special.inverse import InverseCdf, inverse_cdf
 from generated.special.levelset import level_set_curve
+from generated.special.lookup import MissingTable, compile_command, find_table
 from generated.special.monotone import RadialDensity
 from generated.special.quantiles import beta_quantile, gamma_quantile, share
 from generated.special.radial import RadialLaw
+from generated.special.table import ProvedTable
 from generated.special.tabulated import Tabulated, tabulate
 from generated.special.thresholds import radial_curve
 from generated.special.variates import (
@@ -52,12 +54,14 @@ __all__ = [
     "GammaLaw",
     "GreedySet",
     "InverseCdf",
+    "MissingTable",
     "NODES",
     "NODE_SLACK",
     "NORMS",
     "NUMPY",
     "ROUND_DOWN",
     "ROUND_UP",
+    "ProvedTable",
     "RadialDensity",
     "RadialLaw",
     "RadiusCurve",
@@ -67,10 +71,12 @@ __all__ = [
     "beta_quantile",
     "binomial_curve",
     "check_event",
+    "compile_command",
     "cone_curve",
     "cosine_curve",
     "curve_from_nodes",
     "dimension",
+    "find_table",
     "finish",
     "gamma_quantile",
     "gamma_ratio",
