@@ -16,7 +16,7 @@ from derive.enclosure.cone import BallCone, ConeEnclosure
 from derive.enclosure.panels import cone_ball
 from derive.enclosure.radial import RadialDensity
 from derive.enclosure.witness import level_set_ball
-from derive.engine import Family
+from derive.engine import Family, source_name
 from derive.formula import dim as dim_symbol
 from derive.formula import fail, gap, rho
 from derive.profile import Profile
@@ -60,7 +60,7 @@ def enclose(
             ball = native_ball(family.profile, family.native[other], values, rho) * evaluate(
                 factor, _balls(values)
             )
-            found.append((ball, f"converted from l{other}: R{'' if factor == 1 else f' * {factor}'}"))
+            found.append((ball, source_name(other, factor)))
         if not found:
             raise SpecError(
                 f"{family.spec.name} has no radius against l{adversary}; it has {', '.join(family.adversaries)}"

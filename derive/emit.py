@@ -10,6 +10,7 @@ from functools import partial
 import sympy as sp
 
 from derive.derivation import Closed, Cone, Derivation, Lattice
+from derive.dispatch import dispatch, passed, signature
 from derive.engine import Family
 from derive.formula import NormalQuantile, fail, gap, rho, z
 from derive.header import header
@@ -21,18 +22,19 @@ from derive.sampler import sampler_lines, sampler_text
 
 def module_text(family: Family, verified: Sequence[str]) -> str:
     """The source of generated/<name>.py; `verified` are the header's lines on what was checked and how."""
-    parts = [_check(family), _method()]
+    parts = [_check(family)]
     parts += density_lines(family) if needs_density(family) else []
     for adversary, derivation in family.native.items():
         parts.append(_native(family, adversary, derivation))
-    parts.append(_dispatch(family))
+    parts += dispatch(family)
     for adversary, derivation in family.native.items():
         if derivation.method == "differential":
             parts.append(_growth(family, adversary, derivation))
     parts += [_sigma(family), _sampler(family)]
     body = "\n\n\n".join(parts) + "\n"
     imports = ["import math"] if "math." in body else []
-    imports += ["from functools import lru_cache"] if "lru_cache" in body else []
+    tools = [name for name in ("lru_cache", "partial") if f"{name}(" in body]
+    imports += [f"from functools import {', '.join(tools)}"] if tools else []
     imports += [""] if imports else []
     imports += ["import numpy as np"] if "np." in body else []
     imports += ["import torch\n", "from generated import special\n"]
@@ -43,17 +45,8 @@ def _names(family: Family) -> list[str]:
     return [q.name for q in family.spec.parameters]
 
 
-def _signature(family: Family) -> str:
-    return "".join(f", {q.name}: float = {float(q.default)!r}" for q in family.spec.parameters)
-
-
-def _pass(family: Family) -> str:
-    return "".join(f", {name}={name}" for name in _names(family))
-
-
 def _constants(family: Family) -> str:
     spec = family.spec
-    methods = {a: family.method(a) for a in family.adversaries}
     quoted = partial(json.dumps, ensure_ascii=False)
     defaults = ", ".join(f"{quoted(q.name)}: {float(q.default)!r}" for q in spec.parameters)
     domains = ", ".join(f"{quoted(q.name)}: {quoted(q.domain)}" for q in spec.parameters)
@@ -66,16 +59,13 @@ def _constants(family: Family) -> str:
         f"PARAMETERS: dict[str, float] = {{{defaults}}}",
         f"PARAMETER_DOMAINS: dict[str, str] = {{{domains}}}",
         f"ADVERSARIES = ({', '.join(quoted(a) for a in family.adversaries)},)",
-        "METHODS = {",
-        *(f"    {quoted(a)}: {quoted(m)}," for a, m in methods.items()),
-        "}",
     ]
     return "\n".join(lines)
 
 
 def _check(family: Family) -> str:
     lines = [
-        f"def check(*, dim: int{_signature(family)}) -> None:",
+        f"def check(*, dim: int{signature(family)}) -> None:",
         '    """ValueError unless the dimension and the parameters are inside the law\'s domain."""',
         "    special.dimension(dim)",
     ]
@@ -107,27 +97,14 @@ def _plain(condition: sp.Expr) -> str:
     return re.sub(r"\bd\b", "dim", str(sp.sstr(sp.factor(sp.together(condition)))))
 
 
-def _method() -> str:
-    return "\n".join(
-        [
-            "def method(*, adversary: object, dim: int, **parameters: float) -> str:",
-            '    """How the radius against this norm comes about; ValueError for a norm without one."""',
-            "    check(dim=dim, **parameters)",
-            "    name = special.norm_name(adversary)",
-            '    special.require(name in METHODS, f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))',
-            "    return METHODS[name]",
-        ]
-    )
-
-
 def _native(family: Family, adversary: str, derivation: Derivation) -> str:
     lines = [
-        f"def radius_l{adversary}(rho: special.Array, *, dim: int, scale: float = 1.0{_signature(family)}) -> special.Array:",
+        f"def radius_l{adversary}(rho: special.Array, *, dim: int, scale: float = 1.0{signature(family)}) -> special.Array:",
         f'    """Certified l{adversary} radius at confidence rho: {derivation.label}. Never above the true radius of the method.',
         "",
         "    rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.",
         '    """',
-        f"    check(dim=dim{_pass(family)})",
+        f"    check(dim=dim{passed(family)})",
         "    xp, rho, above = special.prepare(rho)",
     ]
     for values, closed in derivation.special:
@@ -183,45 +160,6 @@ def _addends(expression: sp.Expr) -> str:
     return f"({', '.join(code(t) for t in terms)},)"
 
 
-def _dispatch(family: Family) -> str:
-    names = ", ".join(f"l{a}" for a in family.adversaries)
-    lines = [
-        f"def radius(rho: special.Array, *, adversary: object, dim: int, scale: float = 1.0{_signature(family)}) -> special.Array:",
-        f'    """The best certified radius known here against {names}; the source of each is in METHODS.',
-        "",
-        "    rho: float64 array or tensor of lower bounds on the top class's probability; same kind, shape and device back.",
-        "    adversary: 1, 2 or inf. scale: length unit of the noise. ValueError for anything outside its domain.",
-        '    """',
-        f"    method(adversary=adversary, dim=dim{_pass(family)})",
-        "    name = special.norm_name(adversary)",
-    ]
-    for a in family.adversaries:
-        calls = [(a, sp.Integer(1))] if a in family.native else []
-        calls += list(family.routes[a])
-        texts = []
-        for b, factor in calls:
-            scaled = (
-                "scale"
-                if factor == 1
-                else f"scale * {code(factor)}"
-                if code(factor)[0] != "1"
-                else f"scale {code(factor)[4:]}"
-            )
-            texts.append(f"radius_l{b}(rho, dim=dim, scale={scaled}{_pass(family)})")
-        lines.append(f'    if name == "{a}":')
-        if len(texts) == 1:
-            lines.append(f"        return {texts[0]}")
-        else:
-            lines += [
-                "        routes = [",
-                *(f"            {t}," for t in texts),
-                "        ]",
-                "        return special.best(rho, routes)",
-            ]
-    lines.append('    raise ValueError(f"no radius against l{name}")')
-    return "\n".join(lines)
-
-
 def _pieces(least: sp.Min) -> sp.Expr:
     first, *others = sorted(least.args, key=lambda a: a.is_number)
     for other in others:
@@ -231,9 +169,9 @@ def _pieces(least: sp.Min) -> sp.Expr:
 
 def _growth(family: Family, adversary: str, derivation: Derivation) -> str:
     lines = [
-        f"def growth_l{adversary}(fail: np.ndarray, *, dim: int{_signature(family)}) -> np.ndarray:",
+        f"def growth_l{adversary}(fail: np.ndarray, *, dim: int{signature(family)}) -> np.ndarray:",
         f'    """Phi at scale 1 for 0 < fail = 1 - rho ≤ 1/2, rounded up: no set of that measure grows faster under an l{adversary} shift."""',
-        f"    check(dim=dim{_pass(family)})",
+        f"    check(dim=dim{passed(family)})",
         "    fail = special.small_probability(fail)",
     ]
     match derivation.evaluation:
@@ -277,15 +215,15 @@ def _sigma(family: Family) -> str:
         else:
             unit.append(f"    return {code(sp.sqrt(family.variance)) if family.variance != 1 else '1.0'}")
     lines = [
-        f"def sigma_of_scale(scale: float, *, dim: int{_signature(family)}) -> float:",
+        f"def sigma_of_scale(scale: float, *, dim: int{signature(family)}) -> float:",
         '    """Standard deviation of a coordinate at this scale; ValueError where it is infinite."""',
-        f"    check(dim=dim{_pass(family)})",
+        f"    check(dim=dim{passed(family)})",
         f'    return special.positive("scale", scale) * _unit_sigma(dim{arguments})',
         "",
         "",
-        f"def scale_of_sigma(sigma: float, *, dim: int{_signature(family)}) -> float:",
+        f"def scale_of_sigma(sigma: float, *, dim: int{signature(family)}) -> float:",
         '    """The scale at which a coordinate has this standard deviation; ValueError where it is infinite."""',
-        f"    check(dim=dim{_pass(family)})",
+        f"    check(dim=dim{passed(family)})",
         f'    return special.positive("sigma", sigma) / _unit_sigma(dim{arguments})',
         "",
         "",
@@ -300,13 +238,13 @@ def _sampler(family: Family) -> str:
     lines = [
         *before,
         "def sample(",
-        f"    shape: tuple[int, ...], *, dim: int, scale: float, generator: torch.Generator, dtype: torch.dtype = torch.float32{_signature(family)}",
+        f"    shape: tuple[int, ...], *, dim: int, scale: float, generator: torch.Generator, dtype: torch.dtype = torch.float32{signature(family)}",
         ") -> torch.Tensor:",
         '    """Independent noise of shape (n, *event) with prod(event) == dim, on the generator\'s device.',
         "",
         f"    {sampler_text(family)}.",
         '    """',
-        f"    check(dim=dim{_pass(family)})",
+        f"    check(dim=dim{passed(family)})",
         "    sizes = special.check_event(shape, dim)",
         '    scale = special.positive("scale", scale)',
         *(f"    {line}" for line in body),

@@ -53,11 +53,14 @@ class Family:
     def method(self, adversary: str) -> str:
         """How the radius for this norm comes about, in words."""
         natives = [self.native[adversary].label] if adversary in self.native else []
-        converted = [
-            f"converted from l{b}: R{'' if f == 1 else f' * {f}'}" for b, f in self.routes[adversary]
-        ]
+        converted = [source_name(b, f) for b, f in self.routes[adversary]]
         parts = natives + converted
         return parts[0] if len(parts) == 1 else "best of: " + "; ".join(parts)
+
+
+def source_name(other: str, factor: sp.Expr) -> str:
+    """The words for a radius converted from another norm."""
+    return f"converted from l{other}: R{'' if factor == 1 else f' * {factor}'}"
 
 
 def conversion_factor(adversary: str, other: str) -> sp.Expr:

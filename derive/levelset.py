@@ -18,33 +18,42 @@ from derive.profile import Profile
 def level_set(profile: Profile, found: list[View], adversary: str, unimodal: str) -> Derivation | None:
     """The exact radius where one is known to the engine; `unimodal` says how psi' ≥ 0 was proved, "" where it was not."""
     geometries = {view.geometry: view for view in found}
-    if adversary == "inf":
-        return flat_product(profile, found, adversary)
-    if adversary != "2" or "l2" not in geometries or "product" in geometries:
+    if "product" in geometries:
+        return flat_product(profile, geometries["product"], adversary)
+    if adversary != "2" or "l2" not in geometries:
         return None
     return (
         flat_ball(profile, geometries["l2"]) if profile.flat else radial(profile, geometries["l2"], unimodal)
     )
 
 
-def flat_product(profile: Profile, found: list[View], adversary: str) -> Derivation | None:
-    """The exact radius of a uniform cube against linf; None for anything else."""
-    product = [view for view in found if view.geometry == "product"]
-    if not profile.flat or profile.bound is None or adversary != "inf" or not product:
+def flat_product(profile: Profile, view: View, adversary: str) -> Derivation | None:
+    """The exact radius of a uniform cube against linf or l2; None for anything else."""
+    if not profile.flat or profile.bound is None or adversary == "1":
         return None
     bound = profile.bound
-    radius = -2 * bound * Expm1(Log1p(-gap) / dim)
     e = sp.Symbol("e", positive=True)
-    steps = (
+    square = adversary == "2"
+    stretch = sp.sqrt(dim) if square else sp.Integer(1)  # ‖v‖ of v = (1, ..., 1)
+    radius = -2 * bound * stretch * Expm1(Log1p(-gap) / dim)
+    worst = (
+        "and the overlap Π(1 - |v_i|/(2b)) is what the adversary makes small."
+        if square
+        else "and the overlap Π(1 - |v_i|/(2b)) is smallest in the ball ‖v‖inf ≤ e at |v_i| = e for all i."
+    )
+    steps = [
         Step(
             "Reduction",
             "The privacy loss of one coordinate shifted by s is 0 with probability 1 - |s|/(2b) and infinite otherwise; d coordinates "
-            "compose by multiplying, and the overlap Π(1 - |v_i|/(2b)) is smallest in the ball ‖v‖inf ≤ e at |v_i| = e for all i.",
-        ),
+            f"compose by multiplying, {worst}",
+        )
+    ]
+    steps += _worst_spread() if square else []
+    steps += [
         Step(
             "Growth",
             "Mass of the shifted cube outside the cube; it costs nothing under q.",
-            (("delta(e)", 1 - (1 - e / (2 * bound)) ** dim),),
+            (("delta(e)", 1 - (1 - e / (2 * bound * stretch)) ** dim),),
         ),
         Step(
             "Level set",
@@ -52,19 +61,55 @@ def flat_product(profile: Profile, found: list[View], adversary: str) -> Derivat
             (("delta(R)", gap),),
         ),
         Step("Radius", "Solved for e.", (("R(rho)", radius),)),
-    )
+    ]
     reduction = Reduction(
-        product[0],
+        view,
         adversary,
         "overlap",
         HALF,
-        "{-1, 1}^d",
+        "{-1, 1}^d/sqrt(d)" if square else "{-1, 1}^d",
         "not used: the overlap is exact",
-        "the overlap decreases in every |v_i|",
+        "an even spread of v gives the least overlap of at least 1/2"
+        if square
+        else "the overlap decreases in every |v_i|",
     )
     return Derivation(
-        adversary, "level set", True, Closed(radius), reduction, steps, form="closed form", formula=radius
+        adversary,
+        "level set",
+        True,
+        Closed(radius),
+        reduction,
+        tuple(steps),
+        form="closed form",
+        formula=radius,
     )
+
+
+def _worst_spread() -> list[Step]:
+    """Why, of all v of one l2 length, those spread evenly over the coordinates leave the least overlap."""
+    y = sp.Symbol("y", positive=True)
+    log_overlap = sp.log(1 - sp.sqrt(y))
+    bend = (1 - 2 * sp.sqrt(y)) / (4 * y ** sp.Rational(3, 2) * (1 - sp.sqrt(y)) ** 2)
+    if sp.simplify(sp.diff(log_overlap, y, 2) - bend) != 0:
+        raise ValueError("internal check failed: the second derivative of log(1 - sqrt(y))")
+    return [
+        Step(
+            "Only small shifts matter",
+            "A radius needs delta < rho - 1/2 ≤ 1/2 on its ball. If delta reached rho - 1/2 anywhere in it, then, delta being continuous and growing "
+            "along every ray, it would be equal to it at some v there; the overlap is then at least 1/2, and so is every factor 1 - |v_i|/(2b).",
+        ),
+        Step(
+            "Convexity",
+            "With y_i = (v_i/(2b))**2 the logarithm of the overlap is the sum of f(y_i), and the sum of the y_i is given; for sqrt(y) ≤ 1/2, which the "
+            "step above grants, f'' ≥ 0.",
+            (("f(y)", log_overlap), ("f''(y)", bend)),
+        ),
+        Step(
+            "Worst direction",
+            "By Jensen's inequality the overlap is at least that of |v_1| = ... = |v_d| = e/sqrt(d), with equality there; so no v shorter than the radius "
+            "of this direction reaches delta = rho - 1/2.",
+        ),
+    ]
 
 
 def _rotations(view: View) -> Reduction:

@@ -29,7 +29,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
 _TAKEN = frozenset("r d registry special tables coverage readme images records".split())
 _RESERVED = frozenset(
     "r d pi rho s gap fail dim scale sigma adversary shape generator dtype sizes norm t z xp above value law score name x "
-    "parameters routes math np torch special check method radius growth sample".split()
+    "parameters routes found l1 l2 linf math np torch special check method radius growth sample".split()
 )
 
 

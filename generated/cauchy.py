@@ -26,7 +26,7 @@ Verified when this file was written:
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -41,24 +41,11 @@ SPEC_HASH = "50b09db7d120cff7"
 PARAMETERS: dict[str, float] = {}
 PARAMETER_DOMAINS: dict[str, str] = {}
 ADVERSARIES = ("1", "2", "inf",)
-METHODS = {
-    "1": "differential",
-    "2": "converted from l1: R * 1/sqrt(d)",
-    "inf": "converted from l1: R * 1/d",
-}
 
 
 def check(*, dim: int) -> None:
     """ValueError unless the dimension and the parameters are inside the law's domain."""
     special.dimension(dim)
-
-
-def method(*, adversary: object, dim: int, **parameters: float) -> str:
-    """How the radius against this norm comes about; ValueError for a norm without one."""
-    check(dim=dim, **parameters)
-    name = special.norm_name(adversary)
-    special.require(name in METHODS, f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
-    return METHODS[name]
 
 
 def _steepness(xp: special.Functions, r: special.Array) -> special.Array:
@@ -101,21 +88,33 @@ def radius_l1(rho: special.Array, *, dim: int, scale: float = 1.0) -> special.Ar
     return special.finish(xp, above, value, scale)
 
 
+def routes(*, adversary: object, dim: int) -> tuple[special.Route, ...]:
+    """Every sound radius known here against this norm, by its source; ValueError for a norm without one."""
+    check(dim=dim)
+    name = special.norm_name(adversary)
+    l1 = partial(radius_l1, dim=dim)
+    if name == "1":
+        return (special.Route("differential", l1, differential=True),)
+    if name == "2":
+        return (special.Route("converted from l1: R * 1/sqrt(d)", l1, dim ** (-0.5), differential=True),)
+    if name == "inf":
+        return (special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, differential=True),)
+    raise ValueError(f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
+
+
+def method(*, adversary: object, dim: int, **parameters: float) -> str:
+    """How the radius against this norm comes about; ValueError for a norm without one."""
+    return special.method_text(routes(adversary=adversary, dim=dim, **parameters))
+
+
 def radius(rho: special.Array, *, adversary: object, dim: int, scale: float = 1.0) -> special.Array:
-    """The best certified radius known here against l1, l2, linf; the source of each is in METHODS.
+    """The best certified radius known here against l1, l2, linf; the source of each is in `routes`.
 
     rho: float64 array or tensor of lower bounds on the top class's probability; same kind, shape and device back.
     adversary: 1, 2 or inf. scale: length unit of the noise. ValueError for anything outside its domain.
     """
-    method(adversary=adversary, dim=dim)
-    name = special.norm_name(adversary)
-    if name == "1":
-        return radius_l1(rho, dim=dim, scale=scale)
-    if name == "2":
-        return radius_l1(rho, dim=dim, scale=scale * dim ** (-0.5))
-    if name == "inf":
-        return radius_l1(rho, dim=dim, scale=scale / dim)
-    raise ValueError(f"no radius against l{name}")
+    found = routes(adversary=adversary, dim=dim)
+    return special.best_radius(rho, found, scale)
 
 
 def growth_l1(fail: np.ndarray, *, dim: int) -> np.ndarray:

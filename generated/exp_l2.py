@@ -26,7 +26,7 @@ Verified when this file was written:
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 
@@ -40,11 +40,6 @@ SPEC_HASH = "df8aaf7392ec24d0"
 PARAMETERS: dict[str, float] = {"k": 1.0, "j": 0.0}
 PARAMETER_DOMAINS: dict[str, str] = {"k": "k>0", "j": "j>=0"}
 ADVERSARIES = ("1", "2", "inf",)
-METHODS = {
-    "1": "converted from l2: R",
-    "2": "level set, tight",
-    "inf": "converted from l2: R * 1/sqrt(d)",
-}
 
 
 def check(*, dim: int, k: float = 1.0, j: float = 0.0) -> None:
@@ -53,14 +48,6 @@ def check(*, dim: int, k: float = 1.0, j: float = 0.0) -> None:
     special.number("k", k, lambda x: x > 0.0, "a number with k>0")
     special.number("j", j, lambda x: x >= 0.0, "a number with j>=0")
     special.require((dim - j)/k > 0.0, f"exp_l2 needs (dim - j)/k > 0, not dim = {dim!r}, k = {k!r}, j = {j!r}")
-
-
-def method(*, adversary: object, dim: int, **parameters: float) -> str:
-    """How the radius against this norm comes about; ValueError for a norm without one."""
-    check(dim=dim, **parameters)
-    name = special.norm_name(adversary)
-    special.require(name in METHODS, f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
-    return METHODS[name]
 
 
 def _steepness(xp: special.Functions, r: special.Array, k: float, j: float) -> special.Array:
@@ -103,21 +90,33 @@ def radius_l2(rho: special.Array, *, dim: int, scale: float = 1.0, k: float = 1.
     return special.finish(xp, above, value, scale)
 
 
+def routes(*, adversary: object, dim: int, k: float = 1.0, j: float = 0.0) -> tuple[special.Route, ...]:
+    """Every sound radius known here against this norm, by its source; ValueError for a norm without one."""
+    check(dim=dim, k=k, j=j)
+    name = special.norm_name(adversary)
+    l2 = partial(radius_l2, dim=dim, k=k, j=j)
+    if name == "1":
+        return (special.Route("converted from l2: R", l2),)
+    if name == "2":
+        return (special.Route("level set, tight", l2),)
+    if name == "inf":
+        return (special.Route("converted from l2: R * 1/sqrt(d)", l2, dim ** (-0.5)),)
+    raise ValueError(f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
+
+
+def method(*, adversary: object, dim: int, **parameters: float) -> str:
+    """How the radius against this norm comes about; ValueError for a norm without one."""
+    return special.method_text(routes(adversary=adversary, dim=dim, **parameters))
+
+
 def radius(rho: special.Array, *, adversary: object, dim: int, scale: float = 1.0, k: float = 1.0, j: float = 0.0) -> special.Array:
-    """The best certified radius known here against l1, l2, linf; the source of each is in METHODS.
+    """The best certified radius known here against l1, l2, linf; the source of each is in `routes`.
 
     rho: float64 array or tensor of lower bounds on the top class's probability; same kind, shape and device back.
     adversary: 1, 2 or inf. scale: length unit of the noise. ValueError for anything outside its domain.
     """
-    method(adversary=adversary, dim=dim, k=k, j=j)
-    name = special.norm_name(adversary)
-    if name == "1":
-        return radius_l2(rho, dim=dim, scale=scale, k=k, j=j)
-    if name == "2":
-        return radius_l2(rho, dim=dim, scale=scale, k=k, j=j)
-    if name == "inf":
-        return radius_l2(rho, dim=dim, scale=scale * dim ** (-0.5), k=k, j=j)
-    raise ValueError(f"no radius against l{name}")
+    found = routes(adversary=adversary, dim=dim, k=k, j=j)
+    return special.best_radius(rho, found, scale)
 
 
 def sigma_of_scale(scale: float, *, dim: int, k: float = 1.0, j: float = 0.0) -> float:

@@ -28,6 +28,7 @@ Verified when this file was written:
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import torch
@@ -42,11 +43,6 @@ SPEC_HASH = "a7f0a71392e92ff0"
 PARAMETERS: dict[str, float] = {"k": 1.0, "j": 0.0}
 PARAMETER_DOMAINS: dict[str, str] = {"k": "k>0", "j": "j>=0"}
 ADVERSARIES = ("1", "2", "inf",)
-METHODS = {
-    "1": "best of: differential; converted from linf: R",
-    "2": "best of: converted from l1: R * 1/sqrt(d); converted from linf: R",
-    "inf": "best of: differential; converted from l1: R * 1/d",
-}
 
 
 def check(*, dim: int, k: float = 1.0, j: float = 0.0) -> None:
@@ -57,14 +53,6 @@ def check(*, dim: int, k: float = 1.0, j: float = 0.0) -> None:
     special.require((dim - j)/k > 0.0, f"exp_linf needs (dim - j)/k > 0, not dim = {dim!r}, k = {k!r}, j = {j!r}")
     special.require(j == 0.0 or (dim - j - 1.0)/k > 0.0, f"exp_linf needs (dim - j - 1)/k > 0 where j is not 0, not dim = {dim!r}, k = {k!r}, j = {j!r}")
     special.require((dim - j + k - 1.0)/k > 0.0, f"exp_linf needs (dim - j + k - 1)/k > 0, not dim = {dim!r}, k = {k!r}, j = {j!r}")
-
-
-def method(*, adversary: object, dim: int, **parameters: float) -> str:
-    """How the radius against this norm comes about; ValueError for a norm without one."""
-    check(dim=dim, **parameters)
-    name = special.norm_name(adversary)
-    special.require(name in METHODS, f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
-    return METHODS[name]
 
 
 def _curve_l1(dim: int, k: float, j: float) -> special.RadiusCurve:
@@ -112,33 +100,43 @@ def radius_linf(rho: special.Array, *, dim: int, scale: float = 1.0, k: float = 
     return special.finish(xp, above, value, scale)
 
 
+def routes(*, adversary: object, dim: int, k: float = 1.0, j: float = 0.0) -> tuple[special.Route, ...]:
+    """Every sound radius known here against this norm, by its source; ValueError for a norm without one."""
+    check(dim=dim, k=k, j=j)
+    name = special.norm_name(adversary)
+    l1 = partial(radius_l1, dim=dim, k=k, j=j)
+    linf = partial(radius_linf, dim=dim, k=k, j=j)
+    if name == "1":
+        return (
+            special.Route("differential", l1, differential=True),
+            special.Route("converted from linf: R", linf, differential=True),
+        )
+    if name == "2":
+        return (
+            special.Route("converted from l1: R * 1/sqrt(d)", l1, dim ** (-0.5), differential=True),
+            special.Route("converted from linf: R", linf, differential=True),
+        )
+    if name == "inf":
+        return (
+            special.Route("differential", linf, differential=True),
+            special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, differential=True),
+        )
+    raise ValueError(f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
+
+
+def method(*, adversary: object, dim: int, **parameters: float) -> str:
+    """How the radius against this norm comes about; ValueError for a norm without one."""
+    return special.method_text(routes(adversary=adversary, dim=dim, **parameters))
+
+
 def radius(rho: special.Array, *, adversary: object, dim: int, scale: float = 1.0, k: float = 1.0, j: float = 0.0) -> special.Array:
-    """The best certified radius known here against l1, l2, linf; the source of each is in METHODS.
+    """The best certified radius known here against l1, l2, linf; the source of each is in `routes`.
 
     rho: float64 array or tensor of lower bounds on the top class's probability; same kind, shape and device back.
     adversary: 1, 2 or inf. scale: length unit of the noise. ValueError for anything outside its domain.
     """
-    method(adversary=adversary, dim=dim, k=k, j=j)
-    name = special.norm_name(adversary)
-    if name == "1":
-        routes = [
-            radius_l1(rho, dim=dim, scale=scale, k=k, j=j),
-            radius_linf(rho, dim=dim, scale=scale, k=k, j=j),
-        ]
-        return special.best(rho, routes)
-    if name == "2":
-        routes = [
-            radius_l1(rho, dim=dim, scale=scale * dim ** (-0.5), k=k, j=j),
-            radius_linf(rho, dim=dim, scale=scale, k=k, j=j),
-        ]
-        return special.best(rho, routes)
-    if name == "inf":
-        routes = [
-            radius_linf(rho, dim=dim, scale=scale, k=k, j=j),
-            radius_l1(rho, dim=dim, scale=scale / dim, k=k, j=j),
-        ]
-        return special.best(rho, routes)
-    raise ValueError(f"no radius against l{name}")
+    found = routes(adversary=adversary, dim=dim, k=k, j=j)
+    return special.best_radius(rho, found, scale)
 
 
 def growth_l1(fail: np.ndarray, *, dim: int, k: float = 1.0, j: float = 0.0) -> np.ndarray:

@@ -26,6 +26,7 @@ Verified when this file was written:
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import torch
@@ -40,25 +41,12 @@ SPEC_HASH = "f08e5ec1350b1c55"
 PARAMETERS: dict[str, float] = {"p": 2.0}
 PARAMETER_DOMAINS: dict[str, str] = {"p": "p>0"}
 ADVERSARIES = ("1", "2", "inf",)
-METHODS = {
-    "1": "differential",
-    "2": "converted from l1: R * 1/sqrt(d)",
-    "inf": "converted from l1: R * 1/d",
-}
 
 
 def check(*, dim: int, p: float = 2.0) -> None:
     """ValueError unless the dimension and the parameters are inside the law's domain."""
     special.dimension(dim)
     special.number("p", p, lambda x: x > 0.0, "a number with p>0")
-
-
-def method(*, adversary: object, dim: int, **parameters: float) -> str:
-    """How the radius against this norm comes about; ValueError for a norm without one."""
-    check(dim=dim, **parameters)
-    name = special.norm_name(adversary)
-    special.require(name in METHODS, f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
-    return METHODS[name]
 
 
 def _curve_l1(dim: int, p: float) -> special.RadiusCurve:
@@ -83,21 +71,33 @@ def radius_l1(rho: special.Array, *, dim: int, scale: float = 1.0, p: float = 2.
     return special.finish(xp, above, value, scale)
 
 
+def routes(*, adversary: object, dim: int, p: float = 2.0) -> tuple[special.Route, ...]:
+    """Every sound radius known here against this norm, by its source; ValueError for a norm without one."""
+    check(dim=dim, p=p)
+    name = special.norm_name(adversary)
+    l1 = partial(radius_l1, dim=dim, p=p)
+    if name == "1":
+        return (special.Route("differential", l1, differential=True),)
+    if name == "2":
+        return (special.Route("converted from l1: R * 1/sqrt(d)", l1, dim ** (-0.5), differential=True),)
+    if name == "inf":
+        return (special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, differential=True),)
+    raise ValueError(f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
+
+
+def method(*, adversary: object, dim: int, **parameters: float) -> str:
+    """How the radius against this norm comes about; ValueError for a norm without one."""
+    return special.method_text(routes(adversary=adversary, dim=dim, **parameters))
+
+
 def radius(rho: special.Array, *, adversary: object, dim: int, scale: float = 1.0, p: float = 2.0) -> special.Array:
-    """The best certified radius known here against l1, l2, linf; the source of each is in METHODS.
+    """The best certified radius known here against l1, l2, linf; the source of each is in `routes`.
 
     rho: float64 array or tensor of lower bounds on the top class's probability; same kind, shape and device back.
     adversary: 1, 2 or inf. scale: length unit of the noise. ValueError for anything outside its domain.
     """
-    method(adversary=adversary, dim=dim, p=p)
-    name = special.norm_name(adversary)
-    if name == "1":
-        return radius_l1(rho, dim=dim, scale=scale, p=p)
-    if name == "2":
-        return radius_l1(rho, dim=dim, scale=scale * dim ** (-0.5), p=p)
-    if name == "inf":
-        return radius_l1(rho, dim=dim, scale=scale / dim, p=p)
-    raise ValueError(f"no radius against l{name}")
+    found = routes(adversary=adversary, dim=dim, p=p)
+    return special.best_radius(rho, found, scale)
 
 
 def growth_l1(fail: np.ndarray, *, dim: int, p: float = 2.0) -> np.ndarray:

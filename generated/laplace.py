@@ -26,6 +26,7 @@ Verified when this file was written:
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import torch
@@ -40,24 +41,11 @@ SPEC_HASH = "44617068c25df70c"
 PARAMETERS: dict[str, float] = {}
 PARAMETER_DOMAINS: dict[str, str] = {}
 ADVERSARIES = ("1", "2", "inf",)
-METHODS = {
-    "1": "differential, tight",
-    "2": "best of: converted from l1: R * 1/sqrt(d); converted from linf: R",
-    "inf": "best of: differential; converted from l1: R * 1/d",
-}
 
 
 def check(*, dim: int) -> None:
     """ValueError unless the dimension and the parameters are inside the law's domain."""
     special.dimension(dim)
-
-
-def method(*, adversary: object, dim: int, **parameters: float) -> str:
-    """How the radius against this norm comes about; ValueError for a norm without one."""
-    check(dim=dim, **parameters)
-    name = special.norm_name(adversary)
-    special.require(name in METHODS, f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
-    return METHODS[name]
 
 
 def radius_l1(rho: special.Array, *, dim: int, scale: float = 1.0) -> special.Array:
@@ -88,29 +76,40 @@ def radius_linf(rho: special.Array, *, dim: int, scale: float = 1.0) -> special.
     return special.finish(xp, above, value, scale)
 
 
+def routes(*, adversary: object, dim: int) -> tuple[special.Route, ...]:
+    """Every sound radius known here against this norm, by its source; ValueError for a norm without one."""
+    check(dim=dim)
+    name = special.norm_name(adversary)
+    l1 = partial(radius_l1, dim=dim)
+    linf = partial(radius_linf, dim=dim)
+    if name == "1":
+        return (special.Route("differential, tight", l1, differential=True),)
+    if name == "2":
+        return (
+            special.Route("converted from l1: R * 1/sqrt(d)", l1, dim ** (-0.5), differential=True),
+            special.Route("converted from linf: R", linf, differential=True),
+        )
+    if name == "inf":
+        return (
+            special.Route("differential", linf, differential=True),
+            special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, differential=True),
+        )
+    raise ValueError(f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
+
+
+def method(*, adversary: object, dim: int, **parameters: float) -> str:
+    """How the radius against this norm comes about; ValueError for a norm without one."""
+    return special.method_text(routes(adversary=adversary, dim=dim, **parameters))
+
+
 def radius(rho: special.Array, *, adversary: object, dim: int, scale: float = 1.0) -> special.Array:
-    """The best certified radius known here against l1, l2, linf; the source of each is in METHODS.
+    """The best certified radius known here against l1, l2, linf; the source of each is in `routes`.
 
     rho: float64 array or tensor of lower bounds on the top class's probability; same kind, shape and device back.
     adversary: 1, 2 or inf. scale: length unit of the noise. ValueError for anything outside its domain.
     """
-    method(adversary=adversary, dim=dim)
-    name = special.norm_name(adversary)
-    if name == "1":
-        return radius_l1(rho, dim=dim, scale=scale)
-    if name == "2":
-        routes = [
-            radius_l1(rho, dim=dim, scale=scale * dim ** (-0.5)),
-            radius_linf(rho, dim=dim, scale=scale),
-        ]
-        return special.best(rho, routes)
-    if name == "inf":
-        routes = [
-            radius_linf(rho, dim=dim, scale=scale),
-            radius_l1(rho, dim=dim, scale=scale / dim),
-        ]
-        return special.best(rho, routes)
-    raise ValueError(f"no radius against l{name}")
+    found = routes(adversary=adversary, dim=dim)
+    return special.best_radius(rho, found, scale)
 
 
 def growth_l1(fail: np.ndarray, *, dim: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from generated import registry
+from generated import registry, special
 
 _FLOAT32 = np.finfo(np.float32)
 _MOST_COORDINATES = 2**53
@@ -54,6 +54,24 @@ def _float32_below(value: float) -> float:
     """The largest float32 number up to `value`, as a float."""
     nearest = np.float32(value)
     return float(nearest if float(nearest) <= value else np.nextafter(nearest, np.float32(0.0)))
+
+
+def _probabilities(name: str, value: Any, like: Any) -> Any:
+    """A probability as an array of the kind of `like`: an array as it is, a float of no dimension, or of one entry beside None."""
+    if isinstance(value, torch.Tensor | np.ndarray):
+        if like is not None and isinstance(value, torch.Tensor) != isinstance(like, torch.Tensor):
+            raise ValueError(
+                f"{name} must be of one kind with rho, got {type(value).__name__} beside {type(like).__name__}"
+            )
+        return value
+    if not isinstance(value, float):
+        raise ValueError(
+            f"{name} must be a float, a float64 array or a float64 tensor, got {type(value).__name__}; "
+            "convert it to float64 where it is computed"
+        )
+    if isinstance(like, torch.Tensor):
+        return torch.tensor(value, dtype=torch.float64, device=like.device)
+    return np.array([value] if like is None else value, dtype=np.float64)
 
 
 class Noise:
@@ -158,31 +176,93 @@ class Noise:
         """
         return str(self._module.method(adversary=self._supported(adversary), dim=self.dim, **self.params))
 
-    def radius(self, rho: Any, adversary: str | float = 1) -> Any:
+    def radius(
+        self,
+        rho: Any,
+        adversary: str | float = 1,
+        *,
+        runner_up: Any = None,
+        inputs: Any = None,
+    ) -> Any:
         """Certified radius for top-class probability `rho`, never above the method's exact radius.
 
         Args:
             rho: lower confidence bound(s) of the top-class probability, in [0, 1]: a float64 tensor on any
                 device, a float64 NumPy array, or a float.
             adversary: norm of the adversary: 1, 2 or inf.
+            runner_up: upper bound(s) of the probability of every other class, at most 1 - rho; of the kind of
+                rho, or a float; broadcast against it. None stands for 1 - rho.
+            inputs: the inputs themselves, in [0, 1], for the l1 radius of noise uniform on a cube: shifted inputs
+                outside the box [0, 1]^dim need no guarantee. A tensor or array of one input or a batch of them,
+                dim coordinates each; the batch is broadcast against rho.
 
         Returns:
-            Radius in input units, of the kind, shape and device of `rho`; 0 for rho ≤ 1/2, inf only where the
-            radius is infinite. Tensors are differentiable.
+            Radius in input units, of the kind, shape and device of `rho` (broadcast against the others); 0 for
+            rho ≤ runner_up and, without a runner-up, for rho ≤ 1/2; inf only where the radius is infinite: with
+            `inputs`, where all of the box keeps the class. Tensors are differentiable in rho and runner_up. Neither
+            argument ever gives a smaller radius than without it.
 
         Raises:
-            ValueError: rho is NaN, outside [0, 1] or not float64; the adversary is not supported.
+            ValueError: rho is NaN, outside [0, 1] or not float64; the adversary is not supported; runner_up above
+                1 - rho; inputs outside [0, 1], with another norm than l1, or with noise not uniform on a cube.
+        """
+        name = self._supported(adversary)
+        given = [value for value in (rho, runner_up, inputs) if isinstance(value, torch.Tensor | np.ndarray)]
+        like = given[0] if given else None
+        values = _probabilities("rho", rho, like if isinstance(rho, float) else None)
+        other = (
+            None if runner_up is None else _probabilities("runner_up", runner_up, values if given else None)
+        )
+        routes = self._module.routes(adversary=name, dim=self.dim, **self.params)
+        if inputs is not None:
+            radii = self._in_box(name, values, other, inputs, routes)
+        elif other is not None:
+            radii = special.runner_up_radius(values, other, routes, self.scale)
+        else:
+            radii = special.best_radius(values, routes, self.scale)
+        scalar = not given or (radii.ndim == 0 and isinstance(rho, float))
+        return float(radii.reshape(-1)[0]) if scalar else radii
+
+    def _in_box(self, name: str, rho: Any, other: Any, inputs: Any, routes: Any) -> Any:
+        """The l1 radius for given inputs in the box, at least that of the routes."""
+        half_width = getattr(self._module, "half_width", None)
+        if half_width is None:
+            raise ValueError(
+                f"inputs tighten the radius of noise uniform on a cube alone, not of {self.family!r}; leave inputs away"
+            )
+        if name != "1":
+            raise ValueError(
+                f"inputs tighten the radius against adversary 1 alone, not {name}; leave inputs away"
+            )
+        if not isinstance(inputs, torch.Tensor | np.ndarray):
+            raise ValueError(f"inputs must be an array or a tensor, got {type(inputs).__name__}")
+        rhos = torch.as_tensor(rho)
+        others = None if other is None else torch.as_tensor(other)
+        if others is None:
+            radii = special.best_radius(rhos, routes, self.scale)
+            lead = torch.clamp(rhos - 0.5, min=0.0)
+        else:
+            radii = special.runner_up_radius(rhos, others, routes, self.scale)
+            lead = special.half_lead(rhos, others)
+        width = half_width(dim=self.dim, scale=self.scale, **self.params)
+        boxed = special.box_radius(lead, torch.as_tensor(inputs, device=lead.device), self.dim, width)
+        radii = torch.maximum(*torch.broadcast_tensors(radii, boxed))
+        return radii if isinstance(rho, torch.Tensor) else radii.numpy()
+
+    def route(self, rho: Any, adversary: str | float = 1) -> Any:
+        """Which of the sources that `method` lists gives the radius at `rho`.
+
+        Args and errors as in `radius`.
+
+        Returns:
+            Its name for a float, an array of names in the shape of rho otherwise.
         """
         name = self._supported(adversary)
         scalar = not isinstance(rho, torch.Tensor | np.ndarray)
-        if scalar and not isinstance(rho, float):
-            raise ValueError(
-                f"rho must be a float, a float64 array or a float64 tensor, got {type(rho).__name__}; "
-                "convert it to float64 where it is computed"
-            )
-        values = np.array([rho], dtype=np.float64) if scalar else rho
-        radii = self._module.radius(values, adversary=name, dim=self.dim, scale=self.scale, **self.params)
-        return float(radii[0]) if scalar else radii
+        values = _probabilities("rho", rho, None if scalar else rho)
+        routes = self._module.routes(adversary=name, dim=self.dim, **self.params)
+        names = special.best_source(values, routes, self.scale)
+        return str(names[0]) if scalar else names
 
     def sample(
         self, shape: Sequence[int], generator: torch.Generator, dtype: torch.dtype = torch.float32

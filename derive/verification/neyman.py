@@ -80,16 +80,17 @@ class AxisGrowth:
 
 @dataclass(frozen=True)
 class FlatCubeGrowth:
-    """G of the uniform law on a cube along (1, ..., 1): the overlap of one coordinate, to the power d."""
+    """G of the uniform law on a cube along (1, ..., 1): the overlap of one coordinate, to the power d. `norm`: that of (1, ..., 1)."""
 
     axis: AxisGrowth
     dim: int
+    norm: float = 1.0
 
     def same(self, other: object) -> bool:
         return self == other
 
     def __call__(self, p: float, e: float) -> Measured:
-        lost = -math.expm1(self.dim * math.log1p(-min(self.axis.lost(e), 1.0 - 1e-15)))
+        lost = -math.expm1(self.dim * math.log1p(-min(self.axis.lost(e / self.norm), 1.0 - 1e-15)))
         return Measured(min(1.0, p + lost), 1e-13)
 
 
@@ -97,10 +98,12 @@ def exact_growth(oracle: Oracle, adversary: str) -> Growth:
     """G along the extreme direction where it is a line integral; NoOracle elsewhere."""
     if "product" in oracle.views and (adversary == "1" or (adversary == "2" and "l2" in oracle.views)):
         return AxisGrowth(oracle.view_law("product"))
-    if adversary == "inf" and "product" in oracle.views:
+    if adversary in ("2", "inf") and "product" in oracle.views:
         law = oracle.view_law("product")
         if law.mean_score <= 1e-14 * law.edge_density:
-            return FlatCubeGrowth(AxisGrowth(law), oracle.dim)
+            return FlatCubeGrowth(
+                AxisGrowth(law), oracle.dim, math.sqrt(oracle.dim) if adversary == "2" else 1.0
+            )
     for view in oracle.views:
         if view != "product":
             try:

@@ -21,6 +21,7 @@ from generated.special.arguments import (
     require,
     small_probability,
 )
+from generated.special.box import box_radius
 from generated.special.cosine import cosine_curve
 from generated.special.curve import NODE_SLACK, RadiusCurve, curve_from_nodes
 from generated.special.gamma import GammaLaw, gamma_ratio
@@ -31,6 +32,7 @@ from generated.special.lookup import MissingTable, compile_command, find_table
 from generated.special.monotone import RadialDensity
 from generated.special.quantiles import beta_quantile, gamma_quantile, share
 from generated.special.radial import RadialLaw
+from generated.special.routes import Route, best_radius, best_source, half_lead, method_text, runner_up_radius
 from generated.special.table import ProvedTable
 from generated.special.tabulated import Tabulated, tabulate
 from generated.special.thresholds import radial_curve
@@ -65,11 +67,15 @@ __all__ = [
     "RadialDensity",
     "RadialLaw",
     "RadiusCurve",
+    "Route",
     "Tabulated",
     "best",
+    "best_radius",
+    "best_source",
     "beta_prime",
     "beta_quantile",
     "binomial_curve",
+    "box_radius",
     "check_event",
     "compile_command",
     "cone_curve",
@@ -80,17 +86,20 @@ __all__ = [
     "finish",
     "gamma_quantile",
     "gamma_ratio",
+    "half_lead",
     "inverse_cdf",
     "l1_direction",
     "l2_direction",
     "level_set_curve",
     "linf_direction",
+    "method_text",
     "norm_name",
     "number",
     "positive",
     "prepare",
     "radial_curve",
     "require",
+    "runner_up_radius",
     "share",
     "signs",
     "small_probability",

@@ -1,0 +1,101 @@
+"""The part of a generated module that chooses among radii: every route to a norm by name, the best of them, what is special to a cube."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from derive.engine import Family, source_name
+from derive.printer import code
+
+
+def signature(family: Family) -> str:
+    """The parameters as annotated arguments with defaults, after another argument."""
+    return "".join(f", {q.name}: float = {float(q.default)!r}" for q in family.spec.parameters)
+
+
+def passed(family: Family) -> str:
+    """The parameters handed on by name, after another argument."""
+    return "".join(f", {q.name}={q.name}" for q in family.spec.parameters)
+
+
+def dispatch(family: Family) -> list[str]:
+    """`routes`, `method`, `radius` and, for noise uniform on a cube, `half_width`, one block each."""
+    names = ", ".join(f"l{a}" for a in family.adversaries)
+    blocks = [
+        "\n".join(
+            [
+                f"def routes(*, adversary: object, dim: int{signature(family)}) -> tuple[special.Route, ...]:",
+                '    """Every sound radius known here against this norm, by its source; ValueError for a norm without one."""',
+                f"    check(dim=dim{passed(family)})",
+                "    name = special.norm_name(adversary)",
+                *_route_lines(family),
+                '    raise ValueError(f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))',
+            ]
+        ),
+        "\n".join(
+            [
+                "def method(*, adversary: object, dim: int, **parameters: float) -> str:",
+                '    """How the radius against this norm comes about; ValueError for a norm without one."""',
+                "    return special.method_text(routes(adversary=adversary, dim=dim, **parameters))",
+            ]
+        ),
+        "\n".join(
+            [
+                f"def radius(rho: special.Array, *, adversary: object, dim: int, scale: float = 1.0{signature(family)}) -> special.Array:",
+                f'    """The best certified radius known here against {names}; the source of each is in `routes`.',
+                "",
+                "    rho: float64 array or tensor of lower bounds on the top class's probability; same kind, shape and device back.",
+                "    adversary: 1, 2 or inf. scale: length unit of the noise. ValueError for anything outside its domain.",
+                '    """',
+                f"    found = routes(adversary=adversary, dim=dim{passed(family)})",
+                "    return special.best_radius(rho, found, scale)",
+            ]
+        ),
+    ]
+    return blocks + _half_width(family)
+
+
+def _route_lines(family: Family) -> list[str]:
+    """The body of `routes`: its own radius, then the conversions, for each norm."""
+    lines = [
+        f"    l{a} = partial(radius_l{a}, dim=dim{passed(family)})"
+        for a in family.native
+        if any(a == b or a in dict(family.routes[b]) for b in family.adversaries)
+    ]
+    for a in family.adversaries:
+        found = [(a, sp.Integer(1))] if a in family.native else []
+        lines.append(f'    if name == "{a}":')
+        routes = [_route(family, a, b, factor) for b, factor in [*found, *family.routes[a]]]
+        if len(routes) == 1:
+            lines.append(f"        return ({routes[0]},)")
+        else:
+            lines += ["        return (", *(f"            {route}," for route in routes), "        )"]
+    return lines
+
+
+def _route(family: Family, adversary: str, other: str, factor: sp.Expr) -> str:
+    source = family.native[other].label if other == adversary else source_name(other, factor)
+    parts = [f'"{source}"', f"l{other}"] + ([] if factor == 1 else [code(factor)])
+    parts += ["differential=True"] if family.native[other].method == "differential" else []
+    return f"special.Route({', '.join(parts)})"
+
+
+def _half_width(family: Family) -> list[str]:
+    """Only where the noise is uniform on a cube."""
+    profile = family.profile
+    if not profile.flat or profile.bound is None or all(v.geometry != "product" for v in family.views):
+        return []
+    return [
+        "\n".join(
+            [
+                f"def half_width(*, dim: int, scale: float = 1.0{signature(family)}) -> float:",
+                '    """The noise is uniform on a cube, |x_i| up to this; rounded down. Families without this function are not."""',
+                f"    check(dim=dim{passed(family)})",
+                f'    return special.ROUND_DOWN * special.positive("scale", scale){_times(profile.bound)}',
+            ]
+        )
+    ]
+
+
+def _times(bound: sp.Expr) -> str:
+    return "" if bound == 1 else f" * ({code(bound)})"
