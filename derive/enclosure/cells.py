@@ -11,12 +11,26 @@ is relatively accurate however small it is. Source: the interpolation error, e.g
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
-from flint import arb
+import numpy as np
+from flint import arb, ctx
 
+from derive.enclosure.interpolation import interpolation, negative, value
 from derive.enclosure.witness import Witness
+
+NODES, LEVELS = 16, 8
+"""Coefficients of a cell's fail and level polynomials (one more for fail in the first cell)."""
+RELATIVE = 2.0**-34
+"""The error allowed, relative in e."""
+SHARE = 256
+FIRST, WIDER = 0.3, 1.5
+"""Half the first cell's width in units of the radius of a unit Gaussian, and the growth from cell to cell at most."""
+CELLS, TRIES = 200, 12
+PRECISION = 400
+GRID_BITS, SHORT_BITS, CORNER_BITS = 12, 30, 20
 
 
 @dataclass(frozen=True)
@@ -59,8 +73,8 @@ class LevelLaw(Protocol):
         """A number c with 1/2 - h(0, e) ≤ c·e for every e ≥ 0 and, to 1e-12, 1/2 - max h(t, e) = c·e + O(e³)."""
         ...
 
-    def remainder(self, path: Path, order: int, enough: arb) -> Remainder:
-        """A bound for H on this path, no better than `enough` (a size that no longer matters) if that is cheaper.
+    def remainder(self, path: Path, order: int, enough: arb, slack: arb) -> Remainder:
+        """A bound for H on this path, the coefficient no smaller than `enough` if that is cheaper, the slack at most about `slack`.
 
         ArithmeticError when there is none: the path is too long, or the law is not smooth enough there.
         """
@@ -84,7 +98,161 @@ class LevelCell:
 def level_cells(law: LevelLaw, smallest: arb) -> list[LevelCell]:
     """Cells from e = 0 on, each starting where the last one ends, until fail ≤ smallest.
 
+    Args:
+        law: a density against a norm, in one dimension.
+        smallest: positive, below 1/2.
+
     Raises:
         ArithmeticError: a cell could not be proved.
     """
-    raise NotImplementedError
+    if not (bool(smallest > 0) and bool(smallest < 0.5)):
+        raise ValueError(f"cells reach down to a fail probability between 0 and 1/2, not to {smallest}")
+    before, ctx.prec = ctx.prec, PRECISION
+    try:
+        return _March(law, smallest).cells()
+    finally:
+        ctx.prec = before
+
+
+class _TooWide(ArithmeticError):
+    """The remainder is too large; a width smaller by `factor` may do."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__("the cells of the level-set radius become too narrow")
+        self.factor = factor
+
+
+class _March:
+    """From cell to cell: floats choose, balls prove."""
+
+    def __init__(self, law: LevelLaw, smallest: arb) -> None:
+        self.law, self.smallest = law, smallest
+        self.slope = law.slope()
+        self.unit = 1 / (float(self.slope) * math.sqrt(2 * math.pi))
+        self.grid = 2.0 ** (math.floor(math.log2(self.unit)) - GRID_BITS)
+        self.rule = interpolation(NODES, ctx.prec)
+
+    def cells(self) -> list[LevelCell]:
+        found: list[LevelCell] = []
+        start, half = 0.0, FIRST * self.unit
+        while len(found) < CELLS:
+            cell, growth = self._cell(start, half)
+            found.append(cell)
+            if bool(value(cell.fail, arb(1)) <= self.smallest):
+                return found
+            start, half = float(cell.centre + cell.half), float(cell.half) * growth
+        raise ArithmeticError(f"a table of the level-set radius would need more than {CELLS} cells")
+
+    def _cell(self, start: float, half: float) -> tuple[LevelCell, float]:
+        """A cell that starts here, of this half width or less, and by what factor the next one may be wider."""
+        problem = ArithmeticError("")
+        for _ in range(TRIES):
+            half = max(1, round(self._shortened(start, half) / self.grid)) * self.grid
+            path, allowed = self._path(start, half)
+            try:
+                return self._proved(path, allowed)
+            except ArithmeticError as found:
+                problem, half = found, half * (found.factor if isinstance(found, _TooWide) else 0.6)
+        raise problem
+
+    def _shortened(self, start: float, half: float) -> float:
+        """Widths that would reach well below the smallest fail probability are cut."""
+        target = float(self.smallest)
+        while True:
+            end = start + 2 * half
+            if self.law.guess(end, self._level(end))[1] >= 0.8 * target:
+                return half
+            short = start + 1.9 * half
+            if self.law.guess(short, self._level(short))[1] < 0.95 * target:
+                half *= 0.95
+            else:
+                return half
+
+    def _level(self, e: float) -> float:
+        """That of the Gaussian with the same slope."""
+        return 0.5 * (e / self.unit) ** 2
+
+    def _path(self, start: float, half: float) -> tuple[Path, arb]:
+        """The levels with M = 1/2, from floats, as a polynomial; and the error allowed in what is interpolated."""
+        centre = start + half
+        places = -np.cos(np.pi * (2 * np.arange(LEVELS) + 1) / (2 * LEVELS))
+        distances = centre + half * places
+        level, found = self._level(float(distances[0])), []
+        for e in distances:
+            level, fail = self.law.guess(float(e), level)
+            found.append((level, fail))
+        levels, fails = np.array(found).T
+        scales = distances**2 if start == 0 else np.ones(LEVELS)
+        fitted = np.polynomial.chebyshev.chebfit(places, levels / scales, LEVELS - 1)
+        terms = tuple(_short(float(c)) for c in np.polynomial.chebyshev.cheb2poly(fitted))
+        if start == 0:
+            allowed = RELATIVE * float(self.slope) * half
+        else:
+            slopes = -np.gradient(np.log(fails), distances)
+            allowed = RELATIVE * float(np.min(fails * slopes * distances))
+        if not (all(map(math.isfinite, levels)) and allowed > 0):
+            raise ArithmeticError("the levels of a cell were not found")
+        return Path(arb(centre), arb(half), terms), arb(allowed)
+
+    def _proved(self, path: Path, allowed: arb) -> tuple[LevelCell, float]:
+        corner = arb(2) ** -CORNER_BITS if path.first else arb(1)
+        share = allowed / SHARE
+        rest = self.law.remainder(path, NODES + path.first, allowed / 4 / self.rule.product, share * corner)
+        error = (rest.coefficient * self.rule.product).upper()
+        factor = float((allowed / 2 / error).mid()) ** (1 / NODES) if bool(error > 0) else WIDER
+        if not bool(error < allowed):
+            raise _TooWide(max(0.3, min(0.9, 0.95 * factor)))
+        values, witnesses = [], []
+        for x in self.rule.nodes:
+            at, fail = self._node(path, x, share * (1 + x if path.first else 1))
+            values.append((0.5 - fail) / (1 + x) if path.first else fail)
+            witnesses.append(_doubles(at, fail))
+        terms, missed = self.rule.through(values)
+        error = _rounded(missed + error + rest.slack / corner)
+        if path.first:
+            terms[0] += error
+            self._near_zero(path, terms, corner)
+            terms = [-a - b for a, b in zip([*terms, arb(0)], [arb(0), *terms], strict=True)]
+            terms[0] += 0.5
+        else:
+            terms[0] -= error
+        if not (all(c.is_exact() for c in terms) and negative([k * c for k, c in enumerate(terms)][1:])):
+            raise ArithmeticError("the fail probability of a cell could not be proved to fall")
+        return LevelCell(path.centre, path.half, tuple(terms), tuple(witnesses)), min(WIDER, 0.97 * factor)
+
+    def _node(self, path: Path, x: arb, error: arb) -> tuple[Witness, arb]:
+        """h at a node."""
+        distance = path.centre + path.half * x
+        level = value(path.terms, x) * (distance * distance if path.first else 1)
+        at = Witness(level, distance)
+        decay = (-level).exp()
+        shifted, own = self.law.masses(at, error, error / decay)
+        return at, own + decay * (0.5 - shifted)
+
+    def _near_zero(self, path: Path, gap: list[arb], corner: arb) -> None:
+        """1/2 - h(0, e) ≤ slope·e proves the cell where 1 + x ≤ corner, and the slack over the corner elsewhere."""
+        lowered = [-c for c in gap]
+        lowered[0] += self.slope * path.half
+        if not negative(lowered, arb(-1), corner - 1):
+            raise ArithmeticError("the level-set radius could not be proved near rho = 1/2")
+
+
+def _short(number: float) -> arb:
+    """A number nearby with few bits, so that levels at the nodes are exact."""
+    fraction, exponent = math.frexp(number)
+    return arb(round(fraction * 2**SHORT_BITS)) * arb(2) ** (exponent - SHORT_BITS)
+
+
+def _rounded(error: arb) -> arb:
+    """A number of few bits, not smaller."""
+    fraction, exponent = math.frexp(float(error.upper()))
+    return arb(math.floor(fraction * 2**20) + 2) * arb(2) ** (exponent - 20)
+
+
+def _doubles(at: Witness, fail: arb) -> tuple[float, float, float]:
+    """(p, t, e) with t rounded and p lowered by what this may cost: the slope of h in t is e^-t·(M - 1/2)."""
+    level, distance = float(at.level), float(at.distance)
+    if arb(distance) != at.distance:
+        raise RuntimeError(f"internal check failed: the distance {at.distance} of a node is no double")
+    cost = abs(at.level - level) * (-at.level.min(arb(level))).exp()
+    return math.nextafter(float((fail - cost).lower()), -math.inf), level, distance

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 
 from flint import arb, arb_series, ctx
 
@@ -67,16 +68,45 @@ class RadialMass:
             return arb("inf")
         return top if top.is_finite() else arb("inf")
 
+    def relaxed(self, slack: arb) -> RadialMass:
+        """The same measure with another error allowed per panel."""
+        other = copy(self)
+        other.slack = slack
+        return other
+
     def total(self) -> arb:
         """The mass of [low, high]."""
         return self.march(self.mass_piece)
 
-    def march(self, panel: Callable[[arb, arb], Piece]) -> arb:
+    def between(self, low: arb, high: arb) -> arb:
+        """The mass of a part of [low, high]."""
+        return self.march(self.mass_piece, low, high)
+
+    def tilted(self) -> arb:
+        """∫ 1/r over [low, high]."""
+
+        def piece(start: arb, half: arb) -> Piece:
+            try:
+                _, log = self.log_density(start + half, half)
+            except Undecided:
+                return FAILED
+            centre, whole = [start + half, half], [start + half * arb(0, 1), half]
+            with Terms(ORDER):
+                centred = log.centre - arb_series(centre)
+            with Terms(ORDER + 1):
+                return integrated(exponential(Series(centred, log.whole - arb_series(whole))), half)
+
+        return self.march(piece)
+
+    def march(
+        self, panel: Callable[[arb, arb], Piece], low: arb | None = None, high: arb | None = None
+    ) -> arb:
         """The sum over panels whose errors are below `slack`; a panel is given by its start and half width."""
-        total, start, half = arb(0), self.low, (self.high - self.low) / 64
+        start, end = self.low if low is None else low, self.high if high is None else high
+        total, half = arb(0), (end - start) / (64 if low is None else 2)
         limit = half
         for _ in range(PANELS):
-            left = (self.high - start) / 2
+            left = (end - start) / 2
             last = not bool(half < left)
             half = left if last else short(half)
             piece = panel(start, half)

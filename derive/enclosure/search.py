@@ -138,7 +138,7 @@ class FloatLaw:
         first, second, third = (float(self.weights @ x) for x in parts)
         return first, second, third
 
-    def _middle_level(self, distance: float, start: float) -> float:
+    def middle_level(self, distance: float, start: float) -> float:
         """The level at which M = 1/2; inf where M stays above."""
 
         def excess(level: float) -> float:
@@ -164,7 +164,7 @@ class FloatLaw:
         distance = goal * math.exp(self.mode) / math.sqrt(self.dim)
         low, high, level = 0.0, math.inf, goal * goal / 2
         for _ in range(80):
-            found = self._middle_level(distance, level)
+            found = self.middle_level(distance, level)
             level = found if math.isfinite(found) else level
             own = self.side(found, distance, -1)[0] if math.isfinite(found) else 0.0
             reached = -float(special.ndtri(max(own, 1e-300)))

@@ -54,7 +54,9 @@ class Steady:
         if expression not in self._products:
             product = expression
             if sp.count_ops(expression) < 2000:
-                product = limited(_factored, expression, seconds=min(self.check(), FACTORING), default=expression)
+                product = limited(
+                    _factored, expression, seconds=min(self.check(), FACTORING), default=expression
+                )
             self._products[expression] = product
         return self._products[expression]
 

@@ -149,9 +149,10 @@ class LevelSet:
         reference = arb(self.floats.peak)
         slack = arb(self.floats.mass) * arb(2) ** -(bits + SLACK)
         self.reference = reference
-        low, lower_tail = self._lower_tail(slack)
-        high, upper_tail = self._upper_tail(slack)
-        self.outside = hull(arb(0), (lower_tail + upper_tail).upper())
+        self.lower_gap = arb(0)
+        low, self.lower_tail = self._lower_tail(slack)
+        high, self.upper_tail = self._upper_tail(slack)
+        self.outside = hull(arb(0), (self.lower_tail + self.upper_tail).upper())
         self.law = RadialMass(
             self.psi,
             self.steepness,
@@ -233,7 +234,8 @@ class LevelSet:
             ends = [self._flatter(part - constant) for part in self._parts()]
             if constant < self.dim and None not in ends:
                 start = reduce(lambda a, b: a.min(b), [arb(end), *(x for x in ends if x is not None)])
-                return start, self._height(start) / (self.dim - exact(constant))
+                self.lower_gap = self.dim - exact(constant)
+                return start, self._height(start) / self.lower_gap
         raise ArithmeticError("the density near 0 could not be bounded")
 
     def _end(self, slack: arb, side: int) -> float:
