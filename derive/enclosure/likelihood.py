@@ -166,6 +166,8 @@ class CoordinateShift:
         before = np.diff(self.law.below_floats(grid))
         after = np.diff(self.law.below_floats(grid - s))
         finite = np.isfinite(middle)
+        if not finite.any():
+            return np.array([0.0])
         order = np.argsort(middle[finite])
         value, before, after = middle[finite][order], before[finite][order], after[finite][order]
         if self.count == 1:
@@ -227,10 +229,12 @@ class CoordinateShift:
             laws.append(np.maximum(np.diff(below), 0.0))
         sums, lost = self._sums(found, laws[0], laws[1], p)
         convolve = _by_fourier if p > BY_FOURIER else np.convolve
+        if lost >= 1.0:
+            return 1.0
         sums = sums.trimmed().times(self.count, convolve)
         at, weight = _threshold(sums.before, p)
         inside = float(sums.after[at + 1 :].sum() + weight * sums.after[at])
-        return -math.expm1(self.count * math.log1p(-lost)) + inside if lost < 1.0 else 1.0
+        return -math.expm1(self.count * math.log1p(-lost)) + inside
 
     @staticmethod
     def _sums(found: Statistic, before: Array, after: Array, p: float) -> tuple[Sums, float]:
@@ -342,21 +346,20 @@ def _threshold(mass: Array, p: float) -> tuple[int, float]:
     return at, min(max(rest / float(mass[at]), 0.0), 1.0) if mass[at] > 0 else 0.0
 
 
-def proved_shift(law: LineLaw, count: int, p: arb, start: float) -> float:
+def proved_shift(law: LineLaw, count: int, p: arb, found: float) -> float:
     """A shift s, nearly the smallest, of `count` coordinates alike such that R(1-p) is proved to be at most the norm of that shift.
 
     Args:
         law: of one coordinate of product noise at scale 1.
         count: how many coordinates are shifted, at least 1.
         p: 1 - rho, 0 < p < 1/2.
-        start: a guess of s.
+        found: s in floats, from `CoordinateShift.radius`.
 
     Raises:
-        ArithmeticError: no shift was found, or what was found could not be proved.
+        ArithmeticError: it could not be proved.
     """
     shift = CoordinateShift(law, count)
-    s = shift.radius(float(p.mid()), start)
     for width in WIDTHS:
-        if shift.proves(s * (1 + width), p):
-            return s * (1 + width)
+        if shift.proves(found * (1 + width), p):
+            return found * (1 + width)
     raise ArithmeticError(f"the Neyman-Pearson radius along {count} coordinates was found but could not be proved")
