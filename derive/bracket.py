@@ -29,10 +29,11 @@ SMALLEST = sp.Rational(1, 10**12)
 """Least 1 - rho for which sets of several coordinates are searched for."""
 NEAREST = sp.Rational(1, 10**6)
 """Nearer to rho = 1/2 the bound at this distance is given: radii grow with rho."""
+ONE = sp.Integer(1)
 CLOSE = 1e-9
 """A relative gap that counts as none."""
 _INVERSE = {"1": sp.Integer(1), "2": sp.Rational(1, 2), "inf": sp.Integer(0)}
-_TRIED = {"1": (1, 2, 3, 4, 6, 8, 12, 16), "2": (1, 2, 4, 16, 64), "inf": ()}
+_TRIED = {"1": (1, 2, 3, 4, 6, 8, 12, 16, 32, 64), "2": (1, 2, 4, 16, 64), "inf": ()}
 """Numbers of shifted coordinates besides all of them; against linf the more the worse."""
 
 
@@ -51,7 +52,7 @@ def ceiling(
     *,
     dim: int,
     rho: sp.Rational,
-    scale: sp.Rational = sp.Integer(1),
+    scale: sp.Rational = ONE,
     lower: sp.Rational | None = None,
 ) -> Ceiling | None:
     """The smallest Neyman–Pearson bound found for the radius at an exact rho and scale.
@@ -108,13 +109,18 @@ def gap(upper: str, lower: str) -> float | None:
 
 
 def _bounds(
-    member: Family, adversary: str, values: Mapping[sp.Symbol, sp.Rational], dim: int, rho: sp.Rational, least: float
+    member: Family,
+    adversary: str,
+    values: Mapping[sp.Symbol, sp.Rational],
+    dim: int,
+    rho: sp.Rational,
+    least: float,
 ) -> Iterator[tuple[arb, str]]:
     """Upper bounds at scale 1 with their directions, the cheapest first."""
     for norm, derivation in member.native.items():
         if not derivation.tight:
             continue
-        counts = _exact_directions(derivation, dim)
+        counts = _exact_directions(member, derivation, dim)
         try:
             radius = native_ball(member.profile, derivation, values, rho).upper()
         except (ArithmeticError, NotImplementedError, ValueError):
@@ -140,27 +146,32 @@ def _norm(count: int, norm: str) -> arb:
     return arb(1) if inverse == 0 else arb(count) if inverse == 1 else arb(count).sqrt()
 
 
-def _exact_directions(derivation: Derivation, dim: int) -> tuple[int, ...]:
+def _exact_directions(member: Family, derivation: Derivation, dim: int) -> tuple[int, ...]:
     """The numbers of coordinates along which a tight radius is the exact one."""
-    geometry, norm = derivation.reduction.view.geometry, derivation.adversary
-    if norm == "2":
+    if derivation.adversary == "2" and any(view.geometry == "l2" for view in member.views):
         return (1, dim)  # rotations make all directions alike
-    if geometry == "product" and norm == "1" or geometry in ("l1", "linf") and norm == "1":
-        return (1,)
-    return (dim,)
+    return (1,) if derivation.adversary == "1" else (dim,)
 
 
 def _coordinates(
-    member: Family, adversary: str, values: Mapping[sp.Symbol, sp.Rational], dim: int, rho: sp.Rational, least: float
+    member: Family,
+    adversary: str,
+    values: Mapping[sp.Symbol, sp.Rational],
+    dim: int,
+    rho: sp.Rational,
+    least: float,
 ) -> Iterator[tuple[arb, str]]:
     """Product noise: several coordinates shifted alike, the best number of them."""
     fail = 1 - max(rho, HALF + NEAREST)
     if not member.unimodal or fail < SMALLEST:
         return
-    known = {1} if any(d.tight and _exact_directions(d, dim)[0] == 1 for d in member.native.values()) else set()
-    known |= {dim} if any(d.tight and _exact_directions(d, dim)[-1] == dim for d in member.native.values()) else set()
+    exact_ones = [_exact_directions(member, d, dim) for d in member.native.values() if d.tight]
+    known = {count for counts in exact_ones for count in counts}
     try:
-        law = _line(radial_density(member.profile, sp.Integer(1), values), member.profile.shape in ("rising", "constant"))
+        law = _line(
+            radial_density(member.profile, sp.Integer(1), values),
+            member.profile.shape in ("rising", "constant"),
+        )
     except (ArithmeticError, NotImplementedError):
         return
     found: list[tuple[float, int, float]] = []
@@ -169,7 +180,9 @@ def _coordinates(
             continue
         size = float(_norm(count, adversary))
         try:
-            s = CoordinateShift(law, count).radius(float(fail), (found[-1][0] if found else max(least, 1e-9)) / size)
+            s = CoordinateShift(law, count).radius(
+                float(fail), (found[-1][0] if found else max(least, 1e-9)) / size
+            )
         except ArithmeticError:
             continue
         found.append((s * size, count, s))

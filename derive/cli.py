@@ -167,7 +167,14 @@ def radius(
     click.echo(f"radius  {result['radius']}")
     click.echo(f"lower   {result['lower']}")
     click.echo(f"upper   {result['upper']}")
-    click.echo(f"np_upper {result['np_upper'] or 'not computed'}")
+    if result["np_upper"] is None:
+        click.echo("np_upper not computed")
+    else:
+        click.echo(
+            f"np_upper {result['np_upper']} ({result['np_direction']}; {result['np_upper_assurance']})"
+        )
+    if result["gap"] is not None:
+        click.echo(f"gap     {result['gap']:.3g}")
     click.echo(f"method  {result['method']}" + ("" if result["tight"] else " (not claimed tight)"))
     click.echo(f"assurance {result['assurance']}")
 

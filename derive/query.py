@@ -10,6 +10,7 @@ import numpy as np
 import sympy as sp
 
 from derive.bounds import Enclosure, checked_values, decimal_end, enclose
+from derive.bracket import ceiling, gap
 from derive.engine import derive_family
 from derive.expression import ExpressionError, parse_expression
 from derive.spec import Spec, SpecError
@@ -45,11 +46,15 @@ def query(
     scale: str | None,
     sigma: str | None,
 ) -> dict[str, Any]:
-    """radius (the generated function at the largest double ≤ rho; "inf" where it is infinite), lower, upper, np_upper, method, tight,
-    assurance.
+    """The radius asked for, from both sides.
 
-    `np_upper` is the Neyman–Pearson upper bound where it is known: the enclosure's upper end where the method is tight.
-    SpecError for anything outside its domain.
+    Returns:
+        radius (the generated function at the largest double ≤ rho; "inf" where it is infinite); lower and upper, an enclosure of the
+        method's radius; np_upper, a Neyman–Pearson bound of what any method can certify from rho (None where none was computed), the
+        np_direction of its shift, np_upper_assurance (how it is known) and gap = np_upper/lower - 1, rounded up; method, tight, assurance.
+
+    Raises:
+        SpecError: for anything outside its domain.
     """
     if scale is not None and sigma is not None:
         raise SpecError("give --scale or --sigma, not both")
@@ -95,10 +100,19 @@ def query(
     method = (
         members.native[adversary].label if own else ball.route
     )  # a member may be tight where the family is not
+    lower = sp.Rational(ball.lower) if ball.lower != "inf" else None
+    above_all = ceiling(members, adversary, dim=dim, rho=at, scale=unit, lower=lower)
+    known = above_all is not None and lower is not None
+    upper = ball.upper
+    if above_all is not None and (upper == "inf" or sp.Rational(above_all.upper) < sp.Rational(upper)):
+        upper = above_all.upper  # no radius exceeds it
     return {
         "name": spec.name, "adversary": adversary, "dim": dim, "rho": rho, "scale": float(unit),
         "parameters": {q.name: float(parameters.get(q.name, q.default)) for q in spec.parameters},
-        "radius": value if math.isfinite(value) else "inf", "lower": ball.lower, "upper": ball.upper, "np_upper": ball.upper if tight else None,
+        "radius": value if math.isfinite(value) else "inf", "lower": ball.lower, "upper": upper,
+        "np_upper": above_all.upper if above_all else None, "np_direction": above_all.direction if above_all else None,
+        "np_upper_assurance": above_all.assurance if above_all else None,
+        "gap": gap(above_all.upper, ball.lower) if above_all is not None and known else None,
         "method": method, "tight": tight, "assurance": assurance,
     }  # fmt: skip
 

@@ -30,7 +30,7 @@ BY_FOURIER = 1e-7
 NOISE = 1e-16
 HALVINGS = 42
 FARTHEST = 600.0
-"""Largest |log s| looked at."""
+"""Largest |log s| looked at, and logarithm of a likelihood ratio that is all but infinite."""
 SLIP = 1e-10
 """Two levels at this relative distance count as one."""
 UNIT = 2.0**-53
@@ -61,9 +61,7 @@ class Sums:
     def merged(self) -> Sums:
         """Two values for one."""
         odd = self.before.size % 2
-        before, after = (
-            np.pad(x, (0, odd)).reshape(-1, 2).sum(axis=1) for x in (self.before, self.after)
-        )
+        before, after = (np.pad(x, (0, odd)).reshape(-1, 2).sum(axis=1) for x in (self.before, self.after))
         return Sums(before, after, self.step + 1, self.error + UNIT, self.forgotten)
 
     def trimmed(self) -> Sums:
@@ -79,7 +77,12 @@ class Sums:
                 kept[0] += x[:low].sum()
                 kept[-1] += x[high:].sum()
                 parts.append(kept)
-            found = replace(found, before=parts[0], after=parts[1], error=found.error + 2 * UNIT * max(low, mass.size - high))
+            found = replace(
+                found,
+                before=parts[0],
+                after=parts[1],
+                error=found.error + 2 * UNIT * max(low, mass.size - high),
+            )
         while found.before.size > LONGEST:
             found = found.merged()
         return found
@@ -130,6 +133,8 @@ class CoordinateShift:
         grid = self._grid(s)
         loss = self.law.losses(grid, s)
         thresholds = self._thresholds(grid, loss, s, p)
+        if np.isposinf(loss).any():  # what costs nothing stays apart
+            thresholds = np.append(thresholds, max(float(thresholds[-1]), 0.0) + FARTHEST)
         points, value = self._cells(grid, loss, s, thresholds)
         infinite = np.isposinf(self.law.losses(_inside(points, s), s))
         return Statistic(points, value, infinite)
@@ -175,7 +180,8 @@ class CoordinateShift:
         least = max(1e-3 * p / self.count, 1e-15)
         low = min(value[np.searchsorted(np.cumsum(x), least * x.sum())] for x in (before, after))
         high = max(
-            value[value.size - 1 - np.searchsorted(np.cumsum(x[::-1]), least * x.sum())] for x in (before, after)
+            value[value.size - 1 - np.searchsorted(np.cumsum(x[::-1]), least * x.sum())]
+            for x in (before, after)
         )
         if not high > low:
             return np.array([low - 1.0])
@@ -243,7 +249,9 @@ class CoordinateShift:
         size = int(found.values[finite].max(initial=0)) + 1
         laws = [np.bincount(found.values[finite], x[finite], size) for x in (before, after)]
         forgotten = min(max(1e-6 * p, FORGOTTEN[0]), FORGOTTEN[1])
-        return Sums(laws[0], laws[1], 0, 2 * UNIT * before.size, forgotten), float(after[found.infinite].sum())
+        return Sums(laws[0], laws[1], 0, 2 * UNIT * before.size, forgotten), float(
+            after[found.infinite].sum()
+        )
 
     def rough_growth(self, s: float, p: float) -> float:
         """The same for one coordinate from the masses of a grid's cells."""
@@ -268,15 +276,25 @@ class CoordinateShift:
             before = [x.upper() for x in self._masses(found, arb(0))]
             after = [x.lower() for x in self._masses(found, arb(s))]
             spent = self.count * sum((x for x, i in zip(before, found.infinite, strict=True) if i), arb(0))
-            gained = 1 - (1 - sum((x for x, i in zip(after, found.infinite, strict=True) if i), arb(0))) ** self.count
+            gained = (
+                1
+                - (1 - sum((x for x, i in zip(after, found.infinite, strict=True) if i), arb(0)))
+                ** self.count
+            )
             sums, _ = self._sums(found, _floats(before, 1), _floats(after, -1), float(p.mid()))
             sums = sums.trimmed().times(self.count, np.convolve)
             error = arb(2 * sums.error + 1e-12 * UNIT)
             left = p - spent - arb(1e-290)
-            at, weight = _threshold(sums.before, float((left / (1 + error)).lower()) * (1 - 4e-16) if bool(left > 0) else 0.0)
+            at, weight = _threshold(
+                sums.before, float((left / (1 + error)).lower()) * (1 - 4e-16) if bool(left > 0) else 0.0
+            )
             weight *= 1 - 1e-12
-            own = arb(math.fsum(sums.before[at + 1 :])) * (1 + arb(4 * UNIT)) + arb(weight) * arb(float(sums.before[at]))
-            moved = arb(math.fsum(sums.after[at + 1 :])) * (1 - arb(4 * UNIT)) + arb(weight) * arb(float(sums.after[at]))
+            own = arb(math.fsum(sums.before[at + 1 :])) * (1 + arb(4 * UNIT)) + arb(weight) * arb(
+                float(sums.before[at])
+            )
+            moved = arb(math.fsum(sums.after[at + 1 :])) * (1 - arb(4 * UNIT)) + arb(weight) * arb(
+                float(sums.after[at])
+            )
             return bool(own * (1 + error) <= left) and bool(gained + moved * (1 - error) - arb(1e-290) > 0.5)
         finally:
             ctx.prec = previous
@@ -362,4 +380,6 @@ def proved_shift(law: LineLaw, count: int, p: arb, found: float) -> float:
     for width in WIDTHS:
         if shift.proves(found * (1 + width), p):
             return found * (1 + width)
-    raise ArithmeticError(f"the Neyman-Pearson radius along {count} coordinates was found but could not be proved")
+    raise ArithmeticError(
+        f"the Neyman-Pearson radius along {count} coordinates was found but could not be proved"
+    )

@@ -12,7 +12,7 @@ from flint import arb, ctx
 from derive.enclosure.ball import hull
 from derive.enclosure.radial import RadialDensity
 from derive.enclosure.series import FAILED, ORDER, Piece, integrated
-from derive.enclosure.taylor import LogRadial, Undecided, coefficients
+from derive.enclosure.taylor import Undecided, coefficients
 from derive.enclosure.witness import LevelSet
 
 Array = np.ndarray
@@ -49,7 +49,9 @@ class LineLaw(LevelSet):
         except ArithmeticError:
             if not self.convex:
                 raise
-        for extra in range(0, 64, 4):  # psi lies above its tangent, so the density's tail is below a geometric one
+        for extra in range(
+            0, 64, 4
+        ):  # psi lies above its tangent, so the density's tail is below a geometric one
             start = arb(self._end(slack, 1) + extra / 64)
             rate = self.steepness.at(start)
             if bool(rate > 0) and bool(self._height(start) / rate < slack):
@@ -153,6 +155,3 @@ class LineLaw(LevelSet):
         top = self.floats.ceiling if self.density.bound is not None else np.inf
         value = self.psi.array(np.maximum(u, -600.0))
         return np.where(u < top, np.where(np.isnan(value), np.inf, value), np.inf)
-
-
-__all__ = ["LineLaw", "LogRadial"]
