@@ -7,6 +7,10 @@ import sympy as sp
 from derive.engine import Family, source_name
 from derive.printer import code
 
+ARGUMENTS = (
+    "rho: special.Array | None = None, *, dim: int, scale: float = 1.0, log_fail: special.Array | None = None"
+)
+
 
 def signature(family: Family) -> str:
     """The parameters as annotated arguments with defaults, after another argument."""
@@ -41,14 +45,16 @@ def dispatch(family: Family) -> list[str]:
         ),
         "\n".join(
             [
-                f"def radius(rho: special.Array, *, adversary: object, dim: int, scale: float = 1.0{signature(family)}) -> special.Array:",
+                "@special.traceable",
+                f"def radius({ARGUMENTS.replace('dim', 'adversary: object, dim')}{signature(family)}) -> special.Array:",
                 f'    """The best certified radius known here against {names}; the source of each is in `routes`.',
                 "",
                 "    rho: float64 array or tensor of lower bounds on the top class's probability; same kind, shape and device back.",
+                "    log_fail: log(1 - rho) instead of rho, for 1 - rho as small as may be.",
                 "    adversary: 1, 2 or inf. scale: length unit of the noise. ValueError for anything outside its domain.",
                 '    """',
                 f"    found = routes(adversary=adversary, dim=dim{passed(family)})",
-                "    return special.best_radius(rho, found, scale)",
+                "    return special.best_radius(rho, found, scale, log_fail)",
             ]
         ),
     ]

@@ -10,7 +10,7 @@ from functools import partial
 import sympy as sp
 
 from derive.derivation import Closed, Cone, Derivation, Lattice
-from derive.dispatch import dispatch, passed, signature
+from derive.dispatch import ARGUMENTS, dispatch, passed, signature
 from derive.engine import Family
 from derive.formula import NormalQuantile, fail, gap, rho, z
 from derive.header import header
@@ -18,6 +18,7 @@ from derive.law import tidy
 from derive.numeric import curve_lines, density_lines, law_call, needs_density
 from derive.printer import code
 from derive.sampler import sampler_lines, sampler_text
+from derive.tail import accurate
 
 
 def module_text(family: Family, verified: Sequence[str]) -> str:
@@ -99,39 +100,42 @@ def _plain(condition: sp.Expr) -> str:
 
 def _native(family: Family, adversary: str, derivation: Derivation) -> str:
     lines = [
-        f"def radius_l{adversary}(rho: special.Array, *, dim: int, scale: float = 1.0{signature(family)}) -> special.Array:",
+        "@special.traceable",
+        f"def radius_l{adversary}({ARGUMENTS}{signature(family)}) -> special.Array:",
         f'    """Certified l{adversary} radius at confidence rho: {derivation.label}. Never above the true radius of the method.',
         "",
         "    rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.",
+        "    log_fail: log(1 - rho) instead of rho.",
         '    """',
         f"    check(dim=dim{passed(family)})",
-        "    xp, rho, above = special.prepare(rho)",
+        "    at = special.prepare(rho, log_fail)",
     ]
     for values, closed in derivation.special:
         test = " and ".join(f"{s} == {float(v)!r}" for s, v in sorted(values.items(), key=str))
         lines += [
             f"    if {test}:",
             *_closed_lines(closed, "        "),
-            "        return special.finish(xp, above, value, scale)",
+            "        return special.finish(at, value, scale)",
         ]
     match derivation.evaluation:
         case Closed():
             lines += _closed_lines(derivation.evaluation, "    ")
         case _:
             lines.append(
-                f"    value = _curve_l{adversary}(dim{''.join(', ' + n for n in _names(family))})(xp, rho)"
+                f"    value = _curve_l{adversary}(dim{''.join(', ' + n for n in _names(family))})(at)"
             )
-    lines.append("    return special.finish(xp, above, value, scale)")
+    lines.append("    return special.finish(at, value, scale)")
     if isinstance(derivation.evaluation, Closed):
         return "\n".join(lines)
     return _curve(family, adversary, derivation) + "\n\n\n" + "\n".join(lines)
 
 
 def _closed_lines(closed: Closed, indent: str) -> list[str]:
-    used = closed.radius.free_symbols
-    lines = [f"{indent}gap = rho - 0.5"] if gap in used else []
-    lines += [f"{indent}fail = 1.0 - rho"] if fail in used else []
-    return [*lines, f"{indent}value = {code(closed.radius)}"]
+    radius = accurate(closed.radius)
+    text = code(radius)
+    lines = [f"{indent}xp = at.xp"] if "xp." in text else []
+    lines += [f"{indent}{s} = at.{s}" for s in (gap, fail, rho) if s in radius.free_symbols]
+    return [*lines, f"{indent}value = {text}"]
 
 
 def _curve(family: Family, adversary: str, derivation: Derivation) -> str:

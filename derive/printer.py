@@ -7,7 +7,9 @@ from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.pycode import PythonCodePrinter
 
 from derive.formula import fail, gap, r, rho, z
+from derive.tail import LogFail, RhoQuantile
 
+_AT = (LogFail, RhoQuantile)
 ARRAYS = frozenset({gap, fail, rho, z, r})
 _ELEMENTARY = {
     "tanh",
@@ -121,12 +123,19 @@ class CodePrinter(PythonCodePrinter):  # type: ignore[misc]
     def _print_NormalQuantile(self, e: sp.Expr) -> str:
         return f"xp.ndtri({self._print(e.args[0])})"
 
+    def _print_RhoQuantile(self, e: sp.Expr) -> str:
+        del e
+        return "at.normal_quantile()"
+
+    def _print_LogFail(self, e: sp.Expr) -> str:
+        return f"at.log_fail({self._print(e.args[0])})"
+
     def _print_GammaRatio(self, e: sp.Expr) -> str:
         x, y = e.args
         return f"special.gamma_ratio({self._print(x)}, {self._print(y)}, {self._print(sp.factor(sp.together(x - y)))})"
 
     def _print_Min(self, e: sp.Expr) -> str:
-        array, *rest = sorted(e.args, key=lambda a: not a.free_symbols & ARRAYS)
+        array, *rest = sorted(e.args, key=lambda a: not (a.free_symbols & ARRAYS or a.has(*_AT)))
         return f"xp.minimum({self._print(array)}, {', '.join(self._print(a) for a in rest)})"
 
 

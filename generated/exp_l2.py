@@ -79,15 +79,17 @@ def _curve_l2(dim: int, k: float, j: float) -> special.Tabulated:
     return special.level_set_curve(_density(k, j), dim)
 
 
-def radius_l2(rho: special.Array, *, dim: int, scale: float = 1.0, k: float = 1.0, j: float = 0.0) -> special.Array:
+@special.traceable
+def radius_l2(rho: special.Array | None = None, *, dim: int, scale: float = 1.0, log_fail: special.Array | None = None, k: float = 1.0, j: float = 0.0) -> special.Array:
     """Certified l2 radius at confidence rho: level set, tight. Never above the true radius of the method.
 
     rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.
+    log_fail: log(1 - rho) instead of rho.
     """
     check(dim=dim, k=k, j=j)
-    xp, rho, above = special.prepare(rho)
-    value = _curve_l2(dim, k, j)(xp, rho)
-    return special.finish(xp, above, value, scale)
+    at = special.prepare(rho, log_fail)
+    value = _curve_l2(dim, k, j)(at)
+    return special.finish(at, value, scale)
 
 
 def routes(*, adversary: object, dim: int, k: float = 1.0, j: float = 0.0) -> tuple[special.Route, ...]:
@@ -109,14 +111,16 @@ def method(*, adversary: object, dim: int, **parameters: float) -> str:
     return special.method_text(routes(adversary=adversary, dim=dim, **parameters))
 
 
-def radius(rho: special.Array, *, adversary: object, dim: int, scale: float = 1.0, k: float = 1.0, j: float = 0.0) -> special.Array:
+@special.traceable
+def radius(rho: special.Array | None = None, *, adversary: object, dim: int, scale: float = 1.0, log_fail: special.Array | None = None, k: float = 1.0, j: float = 0.0) -> special.Array:
     """The best certified radius known here against l1, l2, linf; the source of each is in `routes`.
 
     rho: float64 array or tensor of lower bounds on the top class's probability; same kind, shape and device back.
+    log_fail: log(1 - rho) instead of rho, for 1 - rho as small as may be.
     adversary: 1, 2 or inf. scale: length unit of the noise. ValueError for anything outside its domain.
     """
     found = routes(adversary=adversary, dim=dim, k=k, j=j)
-    return special.best_radius(rho, found, scale)
+    return special.best_radius(rho, found, scale, log_fail)
 
 
 def sigma_of_scale(scale: float, *, dim: int, k: float = 1.0, j: float = 0.0) -> float:

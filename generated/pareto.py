@@ -78,15 +78,17 @@ def _curve_l1(dim: int, a: float) -> special.RadiusCurve:
     return special.radial_curve(0.5, _law(1.0, a))
 
 
-def radius_l1(rho: special.Array, *, dim: int, scale: float = 1.0, a: float = 3.0) -> special.Array:
+@special.traceable
+def radius_l1(rho: special.Array | None = None, *, dim: int, scale: float = 1.0, log_fail: special.Array | None = None, a: float = 3.0) -> special.Array:
     """Certified l1 radius at confidence rho: differential. Never above the true radius of the method.
 
     rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.
+    log_fail: log(1 - rho) instead of rho.
     """
     check(dim=dim, a=a)
-    xp, rho, above = special.prepare(rho)
-    value = _curve_l1(dim, a)(xp, rho)
-    return special.finish(xp, above, value, scale)
+    at = special.prepare(rho, log_fail)
+    value = _curve_l1(dim, a)(at)
+    return special.finish(at, value, scale)
 
 
 def routes(*, adversary: object, dim: int, a: float = 3.0) -> tuple[special.Route, ...]:
@@ -108,14 +110,16 @@ def method(*, adversary: object, dim: int, **parameters: float) -> str:
     return special.method_text(routes(adversary=adversary, dim=dim, **parameters))
 
 
-def radius(rho: special.Array, *, adversary: object, dim: int, scale: float = 1.0, a: float = 3.0) -> special.Array:
+@special.traceable
+def radius(rho: special.Array | None = None, *, adversary: object, dim: int, scale: float = 1.0, log_fail: special.Array | None = None, a: float = 3.0) -> special.Array:
     """The best certified radius known here against l1, l2, linf; the source of each is in `routes`.
 
     rho: float64 array or tensor of lower bounds on the top class's probability; same kind, shape and device back.
+    log_fail: log(1 - rho) instead of rho, for 1 - rho as small as may be.
     adversary: 1, 2 or inf. scale: length unit of the noise. ValueError for anything outside its domain.
     """
     found = routes(adversary=adversary, dim=dim, a=a)
-    return special.best_radius(rho, found, scale)
+    return special.best_radius(rho, found, scale, log_fail)
 
 
 def growth_l1(fail: np.ndarray, *, dim: int, a: float = 3.0) -> np.ndarray:

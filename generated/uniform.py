@@ -47,40 +47,48 @@ def check(*, dim: int) -> None:
     special.dimension(dim)
 
 
-def radius_l1(rho: special.Array, *, dim: int, scale: float = 1.0) -> special.Array:
+@special.traceable
+def radius_l1(rho: special.Array | None = None, *, dim: int, scale: float = 1.0, log_fail: special.Array | None = None) -> special.Array:
     """Certified l1 radius at confidence rho: differential, tight. Never above the true radius of the method.
 
     rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.
+    log_fail: log(1 - rho) instead of rho.
     """
     check(dim=dim)
-    xp, rho, above = special.prepare(rho)
-    gap = rho - 0.5
+    at = special.prepare(rho, log_fail)
+    gap = at.gap
     value = 2.0*gap
-    return special.finish(xp, above, value, scale)
+    return special.finish(at, value, scale)
 
 
-def radius_l2(rho: special.Array, *, dim: int, scale: float = 1.0) -> special.Array:
+@special.traceable
+def radius_l2(rho: special.Array | None = None, *, dim: int, scale: float = 1.0, log_fail: special.Array | None = None) -> special.Array:
     """Certified l2 radius at confidence rho: level set, tight. Never above the true radius of the method.
 
     rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.
+    log_fail: log(1 - rho) instead of rho.
     """
     check(dim=dim)
-    xp, rho, above = special.prepare(rho)
-    gap = rho - 0.5
+    at = special.prepare(rho, log_fail)
+    xp = at.xp
+    gap = at.gap
     value = -2.0*math.sqrt(dim)*xp.expm1(xp.log1p(-gap)/dim)
-    return special.finish(xp, above, value, scale)
+    return special.finish(at, value, scale)
 
 
-def radius_linf(rho: special.Array, *, dim: int, scale: float = 1.0) -> special.Array:
+@special.traceable
+def radius_linf(rho: special.Array | None = None, *, dim: int, scale: float = 1.0, log_fail: special.Array | None = None) -> special.Array:
     """Certified linf radius at confidence rho: level set, tight. Never above the true radius of the method.
 
     rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.
+    log_fail: log(1 - rho) instead of rho.
     """
     check(dim=dim)
-    xp, rho, above = special.prepare(rho)
-    gap = rho - 0.5
+    at = special.prepare(rho, log_fail)
+    xp = at.xp
+    gap = at.gap
     value = -2.0*xp.expm1(xp.log1p(-gap)/dim)
-    return special.finish(xp, above, value, scale)
+    return special.finish(at, value, scale)
 
 
 def routes(*, adversary: object, dim: int) -> tuple[special.Route, ...]:
@@ -104,14 +112,16 @@ def method(*, adversary: object, dim: int, **parameters: float) -> str:
     return special.method_text(routes(adversary=adversary, dim=dim, **parameters))
 
 
-def radius(rho: special.Array, *, adversary: object, dim: int, scale: float = 1.0) -> special.Array:
+@special.traceable
+def radius(rho: special.Array | None = None, *, adversary: object, dim: int, scale: float = 1.0, log_fail: special.Array | None = None) -> special.Array:
     """The best certified radius known here against l1, l2, linf; the source of each is in `routes`.
 
     rho: float64 array or tensor of lower bounds on the top class's probability; same kind, shape and device back.
+    log_fail: log(1 - rho) instead of rho, for 1 - rho as small as may be.
     adversary: 1, 2 or inf. scale: length unit of the noise. ValueError for anything outside its domain.
     """
     found = routes(adversary=adversary, dim=dim)
-    return special.best_radius(rho, found, scale)
+    return special.best_radius(rho, found, scale, log_fail)
 
 
 def half_width(*, dim: int, scale: float = 1.0) -> float:

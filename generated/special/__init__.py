@@ -7,23 +7,21 @@ absorbs the rounding of the operations before it (stated at each constant).
 from generated.special.arguments import (
     NORMS,
     NUMPY,
-    ROUND_DOWN,
-    ROUND_UP,
     Array,
     Functions,
     best,
     dimension,
-    finish,
     norm_name,
     number,
     positive,
-    prepare,
     require,
     small_probability,
 )
 from generated.special.box import box_radius
+from generated.special.confidence import Confidence, finish, prepare
 from generated.special.cosine import cosine_curve
 from generated.special.curve import NODE_SLACK, RadiusCurve, curve_from_nodes
+from generated.special.errors import ROUND_DOWN, ROUND_UP
 from generated.special.gamma import GammaLaw, gamma_ratio
 from generated.special.greedy import NODES, GreedySet, binomial_curve, cone_curve
 from generated.special.inverse import InverseCdf, inverse_cdf
@@ -36,6 +34,7 @@ from generated.special.routes import Route, best_radius, best_source, half_lead,
 from generated.special.table import ProvedTable
 from generated.special.tabulated import Tabulated, tabulate
 from generated.special.thresholds import radial_curve
+from generated.special.traced import traceable
 from generated.special.variates import (
     beta_prime,
     check_event,
@@ -52,6 +51,7 @@ from generated.special.variates import (
 
 __all__ = [
     "Array",
+    "Confidence",
     "Functions",
     "GammaLaw",
     "GreedySet",
@@ -108,5 +108,6 @@ __all__ = [
     "standard_gamma",
     "standard_normal",
     "tabulate",
+    "traceable",
     "uniform_pm1",
 ]

@@ -1,4 +1,4 @@
-"""Arguments checked, the two array libraries under one set of names, and the last rounding."""
+"""Arguments checked, and the two array libraries under one set of names."""
 
 from __future__ import annotations
 
@@ -14,10 +14,6 @@ import torch
 Array = Any
 """A float64 numpy.ndarray or torch.Tensor."""
 
-ROUND_DOWN = 1.0 - 2.0**-45
-"""Absorbs the rounding of a closed form: at most 40 operations of 4 ulp each, conditioned by less than 1."""
-ROUND_UP = 1.0 + 2.0**-45
-"""The same for upper bounds."""
 NORMS = ("1", "2", "inf")
 Functions = SimpleNamespace
 """The functions of an array library under common names: exp, log, where, …"""
@@ -33,15 +29,17 @@ def _quiet(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray
 
 NUMPY = SimpleNamespace(
     log=_quiet(np.log), log1p=_quiet(np.log1p), minimum=np.minimum, expm1=np.expm1, exp=np.exp, sqrt=np.sqrt, where=np.where, maximum=np.maximum,
-    ndtri=sc.ndtri, searchsorted=np.searchsorted, asarray=lambda a, like: a, tanh=np.tanh, cosh=np.cosh, sinh=np.sinh, sin=np.sin,
+    ndtri=sc.ndtri, tanh=np.tanh, cosh=np.cosh, sinh=np.sinh, sin=np.sin,
     cos=np.cos, tan=np.tan, atan=np.arctan, erf=sc.erf, erfc=sc.erfc, gamma=sc.gamma, abs=np.abs, asinh=np.arcsinh, acosh=np.arccosh,
-    atanh=np.arctanh, asin=np.arcsin, acos=np.arccos,
+    atanh=np.arctanh, asin=np.arcsin, acos=np.arccos, take=lambda a, i: a[i], bits=lambda a: np.asarray(a).view(np.int64), clamp=np.clip,
+    whole=lambda a: np.asarray(a).astype(np.int64),
 )  # fmt: skip
-_TORCH = SimpleNamespace(
+TORCH = SimpleNamespace(
     log=torch.log, log1p=torch.log1p, minimum=lambda a, top: torch.clamp(a, max=top), expm1=torch.expm1, exp=torch.exp, sqrt=torch.sqrt, where=torch.where,
-    maximum=torch.maximum, ndtri=torch.special.ndtri, searchsorted=torch.searchsorted,
-    asarray=lambda a, like: torch.as_tensor(a, device=like.device),
+    maximum=lambda a, bottom: torch.clamp(a, min=bottom), ndtri=torch.special.ndtri, take=lambda a, i: a.index_select(0, i.reshape(-1)).reshape(i.shape),
+    bits=lambda a: a.detach().view(torch.int64), clamp=lambda i, low, high: torch.clamp(i, low, high), whole=lambda a: a.detach().to(torch.int64),
 )  # fmt: skip
+"""The same for tensors. `take` gathers from a vector, `bits` gives the pattern of a double, `whole` truncates."""
 
 
 def norm_name(adversary: object) -> str:
@@ -93,40 +91,9 @@ def require(holds: bool, message: str) -> None:
         raise ValueError(message)
 
 
-def prepare(rho: Array) -> tuple[SimpleNamespace, Array, Array]:
-    """Validated rho, ready for a formula that holds above one half.
-
-    Returns (functions of its library, rho with entries ≤ 1/2 replaced by 3/4, mask of entries > 1/2).
-    ValueError unless rho is a float64 array or tensor with values in [0, 1].
-    """
-    if isinstance(rho, torch.Tensor):
-        xp, kind = _TORCH, rho.dtype == torch.float64
-    elif isinstance(rho, np.ndarray):
-        xp, kind = NUMPY, rho.dtype == np.float64
-    else:
-        raise ValueError(f"rho must be a float64 NumPy array or torch tensor, not {type(rho).__name__}")
-    if not kind:
-        raise ValueError(f"rho must be float64 (a cast to less raises probabilities), not {rho.dtype}")
-    bad = ~((rho >= 0.0) & (rho <= 1.0))
-    if bool(bad.any()):
-        raise ValueError(f"rho must lie in [0, 1], not {float(rho[bad].reshape(-1)[0])!r}")
-    above = rho > 0.5
-    return xp, xp.where(above, rho, xp.asarray(np.float64(0.75), rho)), above
-
-
-def finish(xp: SimpleNamespace, above: Array, value: Array, scale: float) -> Array:
-    """`scale * value` rounded down where rho > 1/2, and 0 elsewhere.
-
-    ValueError for a scale outside [1e-150, 1e150]: beyond, products could underflow, where rounding is no longer relative.
-    """
-    unit = number("scale", scale, lambda x: 1e-150 <= x <= 1e150, "a number from 1e-150 to 1e150")
-    down = value * ROUND_DOWN * unit
-    return xp.where(above, down, xp.asarray(np.float64(0.0), down))
-
-
-def best(xp_like: Array, routes: Sequence[Array]) -> Array:
+def best(routes: Sequence[Array]) -> Array:
     """The largest of several sound radii, elementwise."""
-    maximum = torch.maximum if isinstance(xp_like, torch.Tensor) else np.maximum
+    maximum = torch.maximum if isinstance(routes[0], torch.Tensor) else np.maximum
     result = routes[0]
     for other in routes[1:]:
         result = maximum(result, other)

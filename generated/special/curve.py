@@ -6,18 +6,35 @@ concave and Phi'(p) is the score threshold of its greedy set, so tangents bound 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from types import SimpleNamespace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from generated.special.arguments import Array, require
+from generated.special.confidence import Confidence
+from generated.special.traced import Store, placed
 
 NODE_SLACK = 2.0**-39
 """Relative slack at the nodes of a curve (1.8e-12): incomplete gamma functions (below 3e-13, tested) and the quadrature."""
 
 
-@dataclass(frozen=True)
+SHIFT = 52 - 10
+"""Bits of a double below its bucket: 1024 buckets to a factor of two."""
+_NEAREST, _QUARTER = 2.0**-24, 0.25
+_FIRST = int(np.float64(_NEAREST).view(np.int64)) >> SHIFT
+_MIDDLE = int(np.float64(_QUARTER).view(np.int64)) >> SHIFT
+_NEAR, _FAR = _MIDDLE - _FIRST, 52 * 2 ** (52 - SHIFT)
+
+
+def _bucket_tops() -> np.ndarray:
+    """The largest 1 - rho in each bucket, or more: by rho - 1/2 up to 1/4 (the first reaches down to 0), then by 1 - rho."""
+    low = (np.arange(_FIRST, _MIDDLE) << SHIFT).view(np.float64)
+    low[0] = 0.0
+    high = (np.arange(_MIDDLE + 1, _MIDDLE + 1 - _FAR, -1) << SHIFT).view(np.float64)
+    return np.concatenate([0.5 - low, high])
+
+
+@dataclass(frozen=True, eq=False)
 class RadiusCurve:
     """A radius function by its nodes: R(1-p) ≥ radius_i + log(phi_i/(phi_i - slope_i·(p_i - p)))/slope_i for p ≤ p_i.
 
@@ -29,6 +46,8 @@ class RadiusCurve:
     phi: np.ndarray
     slope: np.ndarray
     radius: np.ndarray
+    _columns: tuple[np.ndarray, ...] = field(init=False, repr=False)
+    _on: Store = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         require(self.p[0] == 0.5 and bool((np.diff(self.p) < 0).all()), "curve: p must descend from 1/2")
@@ -39,21 +58,23 @@ class RadiusCurve:
         require(
             self.radius[0] == 0.0 and bool((np.diff(self.radius) >= 0).all()), "curve: the radius must grow"
         )
+        guide = np.searchsorted(-self.p, -_bucket_tops(), side="right") - 1
+        following = np.append(self.p[1:], -1.0)
+        phi = np.maximum(self.phi, 1e-290)  # more is safe, and no quotient overflows
+        columns = (guide, following, self.p, 1.0 / phi, self.slope / phi, self.radius)
+        object.__setattr__(self, "_columns", columns)
 
-    def __call__(self, xp: SimpleNamespace, rho: Array) -> Array:
-        """The radius at rho > 1/2, at scale 1, before the final rounding down."""
-        fail = (
-            1.0 - rho
-        )  # exact, and so is p_i - fail up to one rounding of its own size; 1/2 - p_i would not be
-        nodes = xp.asarray(-self.p, rho)
-        i = xp.searchsorted(nodes, -(fail.detach() if hasattr(fail, "detach") else fail), side="right") - 1
-        step = -nodes[i] - fail
-        phi, slope, base = (xp.asarray(a, rho)[i] for a in (self.phi, self.slope, self.radius))
-        x = slope * step / phi
-        safe = xp.where(slope > 0.0, slope, xp.asarray(np.float64(1.0), rho))
-        steep = x > 1e-9  # below: the first two terms of -log(1-x)/slope, both positive, hence from below
-        log_step = -xp.log1p(-xp.where(steep, x, xp.asarray(np.float64(0.25), rho))) / safe
-        return base + xp.where(steep, log_step, (step / phi) * (1.0 + 0.5 * x))
+    def __call__(self, at: Confidence) -> Array:
+        """The radius at scale 1, before the final rounding down: by the tangent at a node p_i ≥ 1 - rho, the next or close to it."""
+        xp = at.xp
+        guide, following, p, per_phi, steepness, radius = placed(self._columns, at.fail, self._on)
+        near = xp.clamp((xp.bits(at.gap) >> SHIFT) - _FIRST, 0, _NEAR - 1)
+        far = _NEAR + xp.clamp(_MIDDLE - (xp.bits(at.fail) >> SHIFT), 0, _FAR - 1)
+        i = xp.take(guide, xp.where(at.gap < _QUARTER, near, far))
+        i = i + xp.whole(xp.take(following, i) >= at.fail)
+        step = xp.take(p, i) - at.fail  # rounded once, relative to itself
+        x = xp.maximum(xp.take(steepness, i) * step, 1e-60)  # below, log1p(-x) = -x
+        return xp.take(radius, i) + step * xp.take(per_phi, i) * (-xp.log1p(-x) / x)
 
     def growth(self, p: np.ndarray) -> np.ndarray:
         """Phi(p) from above, by the tangent at the node above p; at scale 1."""

@@ -215,5 +215,5 @@ def level_set_curve(density: RadialDensity, dim: int) -> Tabulated:
         return np.array([inverse.distance(float(-sc.ndtri(fail))) for fail in p])
 
     if math.isinf(density.bound):
-        return tabulate(radius_of_fail)
+        return tabulate(radius_of_fail, at_one=math.inf)
     return tabulate(radius_of_fail, slack=BOUNDED_SLACK, at_one=inverse.limit * (1.0 - SLACK))

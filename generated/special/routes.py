@@ -36,7 +36,7 @@ _FACTOR_DOWN = 1.0 - 2.0**-51
 class Route:
     """A sound radius for the norm asked for: `factor` times a radius for a norm, with the words for it.
 
-    `radius` is called as radius(rho, scale=…). `differential`: it is a differential radius, or a multiple of one.
+    `radius` is called as radius(rho, scale=…, log_fail=…). `differential`: it is a differential radius, or a multiple of one.
     """
 
     source: str
@@ -44,8 +44,9 @@ class Route:
     factor: float = 1.0
     differential: bool = False
 
-    def __call__(self, rho: Array, scale: float) -> Array:
-        return self.radius(rho, scale=scale if self.factor == 1.0 else scale * self.factor * _FACTOR_DOWN)
+    def __call__(self, rho: Array | None, scale: float, log_fail: Array | None = None) -> Array:
+        unit = scale if self.factor == 1.0 else scale * self.factor * _FACTOR_DOWN
+        return self.radius(rho, scale=unit, log_fail=log_fail)
 
 
 def method_text(routes: Sequence[Route]) -> str:
@@ -54,9 +55,11 @@ def method_text(routes: Sequence[Route]) -> str:
     return names[0] if len(names) == 1 else "best of: " + "; ".join(names)
 
 
-def best_radius(rho: Array, routes: Sequence[Route], scale: float) -> Array:
-    """The largest radius of the routes, elementwise."""
-    return best(rho, [route(rho, scale) for route in routes])
+def best_radius(
+    rho: Array | None, routes: Sequence[Route], scale: float, log_fail: Array | None = None
+) -> Array:
+    """The largest radius of the routes, elementwise, from rho or from log(1 - rho)."""
+    return best([route(rho, scale, log_fail) for route in routes])
 
 
 def best_source(rho: Array, routes: Sequence[Route], scale: float) -> np.ndarray:
@@ -89,7 +92,7 @@ def runner_up_radius(rho: Array, runner_up: Array, routes: Sequence[Route], scal
             found.append(xp.where(rho > 0.5, _HALF_DOWN * (alone + ahead), zero))
             behind = route(safe_near, scale) * (1.0 + ACCURACY)
             found.append(xp.where(known, _HALF_DOWN * (ahead - behind), zero))
-    return best(rho, found)
+    return best(found)
 
 
 def half_lead(rho: torch.Tensor, runner_up: torch.Tensor) -> torch.Tensor:

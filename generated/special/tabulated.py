@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from types import SimpleNamespace
+from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.special as sc
 
 from generated.special.arguments import Array, require
+from generated.special.confidence import Confidence
+from generated.special.traced import Store, placed
 
 DEGREE = 16
 """Chebyshev nodes on a panel."""
@@ -29,6 +30,9 @@ NARROWEST, FIRST = 0.02, 0.5
 """Panels are not split below this width, and the first one not below FIRST: what then remains is noise of the function,
 which near z = 0 grows as 1/z."""
 
+CELL = 2.0**-6
+"""Width in z of the cells that lead to a panel."""
+
 _ANGLES = (np.arange(DEGREE) + 0.5) * (math.pi / DEGREE)
 _NODES = -np.cos(_ANGLES)
 _TO_COEFFICIENTS = np.cos(np.outer(np.arange(DEGREE), math.pi - _ANGLES)) * (2.0 / DEGREE)
@@ -36,7 +40,7 @@ _TO_COEFFICIENTS[0] *= 0.5
 _CHECKS = np.array([-0.996, -0.62, 0.05, 0.71, 0.993])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tabulated:
     """A radius function at scale 1: (1 - slack) · z · f(z), z the normal quantile of rho, f piecewise polynomial.
 
@@ -48,6 +52,8 @@ class Tabulated:
     coefficients: np.ndarray
     slack: float
     at_one: float
+    _columns: tuple[np.ndarray, ...] = field(init=False, repr=False)
+    _on: Store = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         require(
@@ -61,25 +67,27 @@ class Tabulated:
         )
         require(0.0 < self.slack < 1e-3 and self.at_one > 0.0, "table: a small slack and a positive limit")
 
-    def __call__(self, xp: SimpleNamespace, rho: Array) -> Array:
-        """The radius at rho > 1/2, before the last rounding down; float64 NumPy or torch (autograd through rho)."""
-        one = rho >= 1.0
-        fail = xp.where(one, xp.asarray(np.float64(0.25), rho), 1.0 - rho)
-        z = -xp.ndtri(fail)
-        value = z * self._ratio(xp, z, rho) * (1.0 - self.slack)
-        return xp.where(one, xp.asarray(np.float64(self.at_one), rho), value)
+        cells = np.arange(math.ceil(self.edges[-1] / CELL) + 1) * CELL
+        guide = np.searchsorted(self.edges[1:-1], cells, side="right")  # the panel of the cell's left end
+        ends = np.append(self.edges[1:-1], math.inf)
+        require(bool((np.diff(guide) <= 1).all()), "table: a panel is narrower than a cell of its guide")
+        columns = (guide, ends, self.edges[:-1], 1.0 / np.diff(self.edges), *self.coefficients.T.copy())
+        object.__setattr__(self, "_columns", columns)
 
-    def _ratio(self, xp: SimpleNamespace, z: Array, like: Array) -> Array:
-        """f(z) by Clenshaw's recurrence."""
-        still = z.detach() if hasattr(z, "detach") else z
-        i = xp.searchsorted(xp.asarray(self.edges[1:-1].copy(), like), still, side="right")
-        low, width = xp.asarray(self.edges[:-1].copy(), like)[i], xp.asarray(np.diff(self.edges), like)[i]
-        t = 2.0 * ((z - low) / width) - 1.0
-        rows = xp.asarray(self.coefficients, like)[i]
-        last, before = rows[..., DEGREE - 1], 0.0 * t
-        for k in range(DEGREE - 2, 0, -1):
-            last, before = rows[..., k] + 2.0 * t * last - before, last
-        return rows[..., 0] + t * last - before
+    def __call__(self, at: Confidence) -> Array:
+        """The radius at scale 1, before the last rounding down; beyond the table's end that of its end, `at_one` at rho = 1."""
+        xp = at.xp
+        one = at.rho >= 1.0 if at.log is None else at.log == -math.inf
+        z = xp.minimum(-xp.ndtri(xp.where(one, 0.25, at.fail)), float(self.edges[-1]))
+        guide, ends, low, per_width, *coefficients = placed(self._columns, at.fail, self._on)
+        i = xp.take(guide, xp.whole(z * (1.0 / CELL)))
+        i = i + xp.whole(z >= xp.take(ends, i))
+        t = 2.0 * ((z - xp.take(low, i)) * xp.take(per_width, i)) - 1.0
+        twice, last, before = 2.0 * t, xp.take(coefficients[-1], i), 0.0
+        for column in coefficients[-2:0:-1]:  # Clenshaw's recurrence
+            last, before = xp.take(column, i) + twice * last - before, last
+        value = z * (xp.take(coefficients[0], i) + t * last - before)
+        return xp.where(one, self.at_one, value * (1.0 - self.slack))
 
     def growth(self, p: np.ndarray) -> np.ndarray:
         """Phi(p) = 1/(dR/drho) at p = 1 - rho in (0, 1/2], rounded up by GROWTH_SLACK; at scale 1."""
@@ -96,12 +104,12 @@ class Tabulated:
 
 
 def tabulate(
-    radius_of_fail: Callable[[np.ndarray], np.ndarray], *, slack: float = SLACK, at_one: float = math.inf
+    radius_of_fail: Callable[[np.ndarray], np.ndarray], *, slack: float = SLACK, at_one: float | None = None
 ) -> Tabulated:
     """The table of a radius function given by 1 - rho, float64 arrays in (0, 1/2) to float64 arrays.
 
     Panels are halved until the interpolant of R/z agrees with the function to slack/100 relative between its nodes.
-    ArithmeticError where slack/4 is not reached, or the function is not positive and finite.
+    at_one: the radius at rho = 1; by default that at the table's end, which is no larger. ArithmeticError where slack/4 is not reached, or the function is not positive and finite.
     """
 
     def ratio(z: np.ndarray) -> np.ndarray:
@@ -135,4 +143,7 @@ def tabulate(
             f"a table of the radius errs by {worst:.1e} between its nodes, above {0.25 * slack:.1e}"
         )
     edges = np.array([low for low, _ in done] + [FARTHEST])
-    return Tabulated(edges, np.array([row for _, row in done]), slack, at_one)
+    rows = np.array([row for _, row in done])
+    if at_one is None:
+        at_one = FARTHEST * float(np.polynomial.chebyshev.chebval(1.0, rows[-1])) * (1.0 - slack)
+    return Tabulated(edges, rows, slack, at_one)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.special as sc
 
-from generated.special.arguments import NUMPY
+from generated.special.confidence import prepare
 from generated.special.cosine import cosine_curve
 from generated.special.levelset import level_set_curve
 from generated.special.monotone import RadialDensity
@@ -30,7 +30,7 @@ def student(a: float) -> RadialDensity:
 @pytest.mark.parametrize("dim", [2, 3, 10, 3072])
 def test_exponential_has_a_closed_form(dim: int) -> None:
     """exp(-r): (d-1)·artanh of the Beta quantile, at 40 digits, from below."""
-    got = cosine_curve(EXPONENTIAL, dim)(NUMPY, RHO)
+    got = cosine_curve(EXPONENTIAL, dim)(prepare(RHO))
     half = 0.5 * (dim - 1)
     with mpmath.workdps(40):
         for rho, value in zip(RHO, got, strict=True):
@@ -48,7 +48,7 @@ def test_exponential_has_a_closed_form(dim: int) -> None:
 @pytest.mark.parametrize("dim", [2, 7, 784, 150528])
 def test_gaussian(dim: int) -> None:
     """exp(-r**2/2) is the normal quantile in every dimension: the score is normal."""
-    ratio = cosine_curve(GAUSSIAN, dim)(NUMPY, RHO) / Z_EXACT
+    ratio = cosine_curve(GAUSSIAN, dim)(prepare(RHO)) / Z_EXACT
     assert ratio.max() <= 1.0 + 1e-15
     assert ratio.min() >= 1.0 - 2.0 * SLACK
 
@@ -60,7 +60,7 @@ Z_EXACT = -sc.ndtri(1.0 - RHO)
 def test_below_the_exact_radius_and_tangent_to_it(density: RadialDensity, dim: int) -> None:
     """The differential radius is a lower bound, tight for small shifts."""
     differential, exact = cosine_curve(density, dim), level_set_curve(density, dim)
-    ratio = differential(NUMPY, RHO) / exact(NUMPY, RHO)
+    ratio = differential(prepare(RHO)) / exact(prepare(RHO))
     assert ratio.max() <= 1.0 + 1e-11
     assert ratio[0] >= 1.0 - 1e-5
     assert np.allclose(differential.growth(1.0 - RHO[:3]), exact.growth(1.0 - RHO[:3]), rtol=1e-2)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import scipy.special as sc
 
-from generated.special.arguments import NUMPY
+from generated.special.confidence import prepare
 from generated.special.levelset import BOUNDED_SLACK, level_set_curve
 from generated.special.monotone import RadialDensity
 from generated.special.tabulated import SLACK, Tabulated
@@ -55,7 +55,7 @@ def curve(family: str, dim: int, parameters: tuple[tuple[str, float], ...]) -> T
 
 
 def value(table: Tabulated, rho: float) -> float:
-    return float(table(NUMPY, np.array([rho]))[0])
+    return float(table(prepare(np.array([rho])))[0])
 
 
 def rows() -> list[dict[str, Any]]:
@@ -94,7 +94,7 @@ def test_gaussian(dim: int) -> None:
     rho = 1.0 - sc.ndtr(-Z)
     with mpmath.workdps(40):
         exact = [mpmath.erfinv(2 * mpmath.mpf(float(x)) - 1) for x in rho]
-        ratio = [float(mpmath.mpf(float(g)) / e) for g, e in zip(table(NUMPY, rho), exact, strict=True)]
+        ratio = [float(mpmath.mpf(float(g)) / e) for g, e in zip(table(prepare(rho)), exact, strict=True)]
     assert max(ratio) <= 1.0
     assert min(ratio) >= 1.0 - 2.0 * SLACK
 
@@ -103,7 +103,7 @@ def test_laplace_in_one_dimension() -> None:
     """exp(-|x|): -log(2(1 - rho)); all likelihood ratios beyond one point are equal there."""
     table = level_set_curve(exponential(1.0), 1)
     rho = 1.0 - sc.ndtr(-Z)
-    ratio = table(NUMPY, rho) / -np.log1p(1.0 - 2.0 * rho)
+    ratio = table(prepare(rho)) / -np.log1p(1.0 - 2.0 * rho)
     assert ratio.max() <= 1.0
     assert ratio.min() >= 1.0 - 2.0 * SLACK
 
@@ -114,7 +114,7 @@ def test_uniform_ball(dim: int) -> None:
     table = level_set_curve(FLAT, dim)
     rho = 1.0 - sc.ndtr(-Z)
     exact = 2.0 * 3.0 * np.sqrt(sc.betaincinv(0.5, 0.5 * (dim + 1), rho - 0.5))
-    ratio = table(NUMPY, rho) / exact
+    ratio = table(prepare(rho)) / exact
     assert ratio.max() <= 1.0
     assert ratio.min() >= 1.0 - 2.0 * BOUNDED_SLACK
     limit = 6.0 * math.sqrt(sc.betaincinv(0.5, 0.5 * (dim + 1), 0.5))
@@ -191,7 +191,7 @@ def test_scale_mixture_in_high_dimension() -> None:
     density = RadialDensity(steepness, steepness)
     table = level_set_curve(density, dim)
     rho = np.array([0.6, 0.9, 0.999, 1.0 - 1e-9])
-    got = table(NUMPY, rho)
+    got = table(prepare(rho))
     assert (got >= sc.ndtri(rho) * (1.0 - 2.0 * SLACK)).all()
     assert (got <= 2.0 * sc.ndtri(rho)).all()
 

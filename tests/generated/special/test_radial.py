@@ -12,7 +12,7 @@ import pytest
 import scipy.special as sc
 import scipy.stats
 
-from generated.special import NUMPY, GammaLaw, GreedySet
+from generated.special import NUMPY, GammaLaw, GreedySet, prepare
 from generated.special.monotone import RadialDensity
 from generated.special.radial import RadialLaw
 from generated.special.thresholds import radial_curve
@@ -147,7 +147,7 @@ CLOSED: dict[str, tuple[RadialDensity, float, float, Callable[[Any], Any]]] = {
 @pytest.mark.parametrize("name", sorted(CLOSED))
 def test_radii_known_in_closed_form(name: str) -> None:
     density, exponent, weight, reference = CLOSED[name]
-    values = radial_curve(weight, RadialLaw(density, exponent))(NUMPY, RHO)
+    values = radial_curve(weight, RadialLaw(density, exponent))(prepare(RHO))
     with mp.workdps(60):
         for rho, value in zip(RHO, values, strict=True):
             exact = reference(mp.mpf(float(rho)))
@@ -164,8 +164,8 @@ def test_radii_of_powers_agree_with_the_gamma_law(k: float, j: float, exponent: 
     weight = 0.5 / exponent if cone else 0.5
     terms = tuple(term for term in ((k, k - 1.0), (j, -1.0)) if term[0])
     gamma = GreedySet(weight, GammaLaw((exponent, -j) if j else (exponent,), 1.0, k), terms).curve()
-    values = radial_curve(weight, RadialLaw(power(k, j), exponent))(NUMPY, RHO)
-    assert np.allclose(values, gamma(NUMPY, RHO), rtol=3e-10, atol=0.0)  # both interpolate from below
+    values = radial_curve(weight, RadialLaw(power(k, j), exponent))(prepare(RHO))
+    assert np.allclose(values, gamma(prepare(RHO)), rtol=3e-10, atol=0.0)  # both interpolate from below
 
 
 @pytest.mark.parametrize(("dim", "a"), [(1, 3.0), (10, 20.0), (3072, 4000.0), (150528, 3e5)])
@@ -185,7 +185,7 @@ def test_a_heavy_tail_by_quadrature() -> None:
     rho = np.array([0.6, 0.99, 1 - 1e-6])
     with mp.workdps(25):
         whole = mp.beta(dim, a - dim)
-        for q, value in zip(rho, curve(NUMPY, rho), strict=True):
+        for q, value in zip(rho, curve(prepare(rho)), strict=True):
             t = inverse(lambda t: mp.betainc(dim, a - dim, 0, t, regularized=True), 0, 1)(
                 2 * (1 - mp.mpf(float(q)))
             )
@@ -248,7 +248,7 @@ def test_radii_of_several_pieces_in_many_digits(name: str) -> None:
             rho = np.array([float(1 - p)])
             growth = line.growth(line.level_set(mp.mpf(c))) / line.whole() / 2
             exact = radius + (p - (1 - mp.mpf(float(rho[0])))) / growth  # where the float lies
-            value = mp.mpf(float(curve(NUMPY, rho)[0]))
+            value = mp.mpf(float(curve(prepare(rho))[0]))
             assert exact * (1 - mp.mpf(TIGHT)) < value <= exact * (1 + mp.mpf("1e-15"))
 
 
@@ -275,7 +275,7 @@ def test_growth_of_a_mixture_by_duality() -> None:
 def test_beyond_the_cone_the_growth_is_flat() -> None:
     """exp(-max|x|) against l1: R = d - 1 + log(1/(2d(1-rho))) beyond the mass of one cone."""
     dim = 64
-    values = radial_curve(0.5 / dim, RadialLaw(LAPLACE, float(dim)))(NUMPY, RHO)
+    values = radial_curve(0.5 / dim, RadialLaw(LAPLACE, float(dim)))(prepare(RHO))
     with mp.workdps(40):
         for rho, value in zip(RHO, values, strict=True):
             fail = 1 - mp.mpf(float(rho))
@@ -287,7 +287,7 @@ def test_beyond_the_cone_the_growth_is_flat() -> None:
 def test_steps_only_lower_a_radius() -> None:
     """A slope hidden from the intervals leaves a radius that is sound and hardly smaller."""
     hidden = RadialDensity(lambda xp, r: r * r, lambda xp, r: r * r + 5.0 * (r**3 - r**3))
-    values = radial_curve(0.5, RadialLaw(hidden, 1.0))(NUMPY, RHO)
+    values = radial_curve(0.5, RadialLaw(hidden, 1.0))(prepare(RHO))
     exact = sc.ndtri(RHO)
     assert np.all(values <= exact * (1 + 1e-13)) and np.all(values[2:] > exact[2:] * (1 - 1e-3))
 

@@ -9,7 +9,7 @@ import pytest
 import scipy.special as sc
 import torch
 
-from generated.special.arguments import NUMPY, prepare
+from generated.special.confidence import prepare
 from generated.special.tabulated import SLACK, Tabulated, tabulate
 
 RHO = np.concatenate([0.5 + 2.0 ** -np.arange(2.0, 31.0), 1.0 - 2.0 ** -np.arange(2.0, 54.0)])
@@ -26,23 +26,22 @@ def table() -> Tabulated:
 
 
 def test_values_from_below(table: Tabulated) -> None:
-    ratio = table(NUMPY, RHO) / laplace(1.0 - RHO)
+    ratio = table(prepare(RHO)) / laplace(1.0 - RHO)
     assert ratio.max() < 1.0
     assert ratio.min() > 1.0 - 1.5 * SLACK
 
 
 def test_linear_in_the_quantile_is_exact() -> None:
     table = tabulate(lambda p: -3.0 * sc.ndtri(p))
-    ratio = table(NUMPY, RHO) / (-3.0 * sc.ndtri(1.0 - RHO))
+    ratio = table(prepare(RHO)) / (-3.0 * sc.ndtri(1.0 - RHO))
     assert np.all(np.abs(ratio - (1.0 - SLACK)) < 1e-13)
     assert table.edges.size - 1 == 4  # no panel was split
 
 
 def test_torch_agrees_and_differentiates(table: Tabulated) -> None:
     rho = torch.tensor(RHO, requires_grad=True)
-    xp, _, _ = prepare(rho)
-    value = table(xp, rho)
-    assert np.allclose(value.detach().numpy(), table(NUMPY, RHO), rtol=1e-12)
+    value = table(prepare(rho))
+    assert np.allclose(value.detach().numpy(), table(prepare(RHO)), rtol=1e-12)
     value.sum().backward()
     assert rho.grad is not None
     assert np.allclose(rho.grad.numpy() * (1.0 - RHO), 1.0, rtol=1e-6)
@@ -58,10 +57,12 @@ def test_growth_is_above(table: Tabulated) -> None:
 
 def test_rho_one(table: Tabulated) -> None:
     one = np.array([1.0])
-    assert table(NUMPY, one)[0] == math.inf
-    assert tabulate(laplace, at_one=40.0)(NUMPY, one)[0] == 40.0
+    end = laplace(sc.ndtr(np.array([-table.edges[-1]])))[0]
+    assert end * (1.0 - 2.0 * SLACK) <= table(prepare(one))[0] <= end  # no larger than what is known
+    assert tabulate(laplace, at_one=math.inf)(prepare(one))[0] == math.inf
+    assert tabulate(laplace, at_one=40.0)(prepare(one))[0] == 40.0
     rho = torch.tensor([0.75, 1.0], dtype=torch.float64, requires_grad=True)
-    finite = tabulate(laplace, at_one=40.0)(prepare(rho)[0], rho)
+    finite = tabulate(laplace, at_one=40.0)(prepare(rho))
     finite.sum().backward()
     assert rho.grad is not None and bool(torch.isfinite(rho.grad).all())
 
