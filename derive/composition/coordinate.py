@@ -155,7 +155,8 @@ class Coordinate:
         except Undecided:
             return None
         mass = hull((-top).exp().lower(), (-levels).exp().upper()) * half
-        if not (levels.is_finite() and bool(mass.rad() < CRUDE)):
+        close = bool(top - levels < CRUDE) or low > 0
+        if not (levels.is_finite() and close and bool(mass.rad() < CRUDE)):
             return None
         return _Panel(low, half, centre, arb_poly([hull(levels, top)]), arb_poly([mass, mass]), before)
 
@@ -186,6 +187,14 @@ class Coordinate:
         panel, at = self._place(abs(x))
         value = panel.before + panel.mass(at)
         return value if bool(x >= 0) else -value
+
+    def density(self, x: arb) -> arb:
+        """exp(-psi(x)) at an exact 0 ≤ x ≤ end."""
+        return (-self.psi(x)).exp()
+
+    def score(self, x: arb) -> arb:
+        """psi'(x) at an exact 0 < x ≤ end."""
+        return self.log_score.at(x.log())
 
     def reach(self, tail: float) -> float:
         """x with roughly this share of the law beyond it."""

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from flint import arb, ctx
+from scipy import optimize
 
 from derive.composition.coordinate import PRECISION, Coordinate
 from derive.composition.lattice import LOSS_ABOVE, LOSS_BELOW, Lattice
@@ -28,7 +29,7 @@ MISSED = 1e-10
 """A penalty, per coordinate, at which the other placement of cells is tried."""
 
 
-def _units(value: arb, bits: int, up: bool) -> int:
+def units(value: arb, bits: int, up: bool) -> int:
     """A ball in fixed point, rounded to one side; not below 0."""
     scaled = value * arb(2) ** bits
     whole = scaled.upper().ceil() if up else scaled.lower().floor()
@@ -97,19 +98,19 @@ def loss_above(law: Coordinate, shift: float, *, fineness: float, longest: int, 
             to_high = (p - low.exp() * q) / apart
             to_low = p - to_high
             overflow += abs(to_high).upper() * (high - target)
-            atoms[count + j + 1] += _units(to_high, bits, True)
-            atoms[count + j] += _units(to_low, bits, True)
+            atoms[count + j + 1] += units(to_high, bits, True)
+            atoms[count + j] += units(to_low, bits, True)
             # mirrored: ratio from -high to -low, masses exchanged
             to_high = (q - (-high).exp() * p) / apart
             to_low = q - to_high
             overflow += abs(to_high).upper() * (j * step - low).max(arb(0))
-            atoms[count - j] += _units(to_high, bits, True)
-            atoms[count - j - 1] += _units(to_low, bits, True)
+            atoms[count - j] += units(to_high, bits, True)
+            atoms[count - j - 1] += units(to_low, bits, True)
             q_before, p_before = q_after, p_after
             low = target.min(loss).lower() if loss.is_finite() else target
         overflow += (law.half - p_before) / total
-        atoms[count] += _units((law.half - q_before) / total, bits, True)  # their loss is not positive
-        lattice = Lattice(LOSS_ABOVE, step, -count, atoms, _units(overflow, bits, True))
+        atoms[count] += units((law.half - q_before) / total, bits, True)  # their loss is not positive
+        lattice = Lattice(LOSS_ABOVE, step, -count, atoms, units(overflow, bits, True))
         if lattice.mass < 1 << bits:
             raise ValueError("internal check failed: the cells of the loss do not hold all mass")
         return lattice
@@ -152,7 +153,7 @@ def _cells_below(law: Coordinate, shift: float, step: arb, count: int, last: flo
     edge = _first_edge(law, shift, float(step), last) if stride == 1 else 0.5 * shift
     x = arb(edge)
     q_before, p_before = law.mass(x), law.mass(x - s)
-    atoms[count] += _units((q_before + p_before) / total, bits, False)  # from s - x to x: ratio 1 by symmetry
+    atoms[count] += units((q_before + p_before) / total, bits, False)  # from s - x to x: ratio 1 by symmetry
     for j in [*range(1, count, stride), count]:
         if j == count:
             q_after, p_after = law.half, law.mass(arb(law.end) - s) if law.bounded else law.half
@@ -167,10 +168,10 @@ def _cells_below(law: Coordinate, shift: float, step: arb, count: int, last: flo
         ratio = (p / q).log()
         penalty += p * (j * step - ratio).upper().max(arb(0)).expm1()
         penalty += q * (ratio - j * step).upper().max(arb(0)).expm1()
-        atoms[count + j] += _units(p, bits, False)
-        atoms[count - j] += _units(q, bits, False)
+        atoms[count + j] += units(p, bits, False)
+        atoms[count - j] += units(q, bits, False)
     overflow = (law.half - p_before) / total if law.bounded else arb(0)
-    lattice = Lattice(LOSS_BELOW, step, -count, atoms, _units(overflow, bits, False))
+    lattice = Lattice(LOSS_BELOW, step, -count, atoms, units(overflow, bits, False))
     if lattice.mass > 1 << bits:
         raise ValueError("internal check failed: the cells of the loss hold more than all mass")
     return Below(lattice, penalty.upper().max(arb(0)))
@@ -191,24 +192,15 @@ def _next_edge(law: Coordinate, shift: float, start: float, goal: float, last: f
     begin, s = arb(start), arb(shift)
     q_start, p_start = law.mass(begin), law.mass(begin - s)
 
-    def mean(x: float) -> float:
+    def miss(x: float) -> float:
         q, p = law.mass(arb(x)) - q_start, law.mass(arb(x) - s) - p_start
-        return float((p / q).log().mid()) if bool(q > 0) and bool(p > 0) else -math.inf
+        if not (bool(q > 0) and bool(p > 0)):
+            at_start = law.float_psi(np.array([start, start - shift]))
+            return float(at_start[0] - at_start[1]) - goal
+        return float((p / q).log().mid()) - goal
 
-    low, high = start, last
-    if not mean(last) > goal:
+    if miss(start) >= 0:
+        return start
+    if miss(last) <= 0:
         return last
-    at_low, at_high = -math.inf, mean(last)
-    for _ in range(ROUNDS):
-        middle = 0.5 * (low + high)
-        if math.isfinite(at_low) and at_high - at_low > 0:
-            guess = low + (goal - at_low) / (at_high - at_low) * (high - low)
-            middle = min(max(guess, low + 1e-3 * (high - low)), high - 1e-3 * (high - low))
-        value = mean(middle)
-        if value < goal:
-            low, at_low = middle, value
-        else:
-            high, at_high = middle, value
-        if abs(value - goal) < 1e-15 or high - low <= 4e-16 * high:
-            break
-    return high
+    return float(optimize.brentq(miss, start, last, xtol=1e-17 * last, rtol=9e-16))
