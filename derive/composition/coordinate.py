@@ -82,7 +82,9 @@ class Coordinate:
         with np.errstate(all="ignore"):
             weight = x * np.exp(self.float_psi(x[:1])[0] - self.float_psi(x))
             share = weight * np.minimum(np.abs(self.float_score(x)), 1e6 / self.end) ** 2
-        return float(np.nansum(share) / np.nansum(weight)) if self.bounded else float(share.sum() / weight.sum())
+        return (
+            float(np.nansum(share) / np.nansum(weight)) if self.bounded else float(share.sum() / weight.sum())
+        )
 
     def _end(self) -> float:
         if self.bounded:
@@ -174,8 +176,19 @@ class Coordinate:
         return hull(arb(0), ((-self.log_psi.at(end.log())).exp() / slope).upper())
 
     def _place(self, x: arb) -> tuple[_Panel, arb]:
-        panel = self.panels[max(bisect.bisect_right(self._starts, float(x)) - 1, 0)]
-        return panel, (x - panel.centre) / panel.half
+        """The panel of x and x on it, within [-1, 1]: outside, its error bound does not hold."""
+        index = max(bisect.bisect_right(self._starts, float(x)) - 1, 0)
+        for near in (index, index - 1, index + 1):
+            if 0 <= near < len(self.panels):
+                panel = self.panels[near]
+                at = (x - panel.centre) / panel.half
+                if bool(at >= -1) and bool(at <= 1):
+                    return panel, at
+                if bool(x == arb(panel.start)):
+                    return panel, arb(-1)
+        if bool(x == arb(self.end)):
+            return self.panels[-1], arb(1)
+        raise ArithmeticError(f"a place outside the panels of the coordinate was asked for: {x}")
 
     def psi(self, x: arb) -> arb:
         """psi(|x|) at an exact x, |x| ≤ end."""

@@ -7,8 +7,7 @@ from flint import arb, arb_poly, ctx, fmpz_poly
 
 from derive.composition.lattice import Lattice
 
-PRECISION = 128
-WINDOW = 6
+PRECISION = 160
 
 
 def _float_levels(lattice: Lattice, shift: float) -> np.ndarray:
@@ -55,18 +54,31 @@ def fail_above(lattice: Lattice, penalty: arb) -> arb:
     """A p with G(p) ≥ 1/2 for the pair of the lattice, which errs downwards by at most `penalty` more.
 
     As a function of a = exp(t) the level (1/2 - delta)/a has one maximum (delta is convex, so delta - a·delta' falls), and between
-    grid points it is monotone: the largest value in a window at whose ends it rises and falls is the largest of all.
+    grid points it is monotone: the grid point up to which it is proved to rise, and after which to fall, has the largest value of all.
     """
     previous = ctx.prec
     ctx.prec = PRECISION
     try:
+        if bool(lattice.overflow / arb(2) ** lattice.rule.bits - penalty >= arb(1) / 2):
+            return arb(0)  # delta ≥ 1/2 for every t
         place = int(np.argmax(_float_levels(lattice, -float(penalty))))
-        levels = [_level(lattice, place + k, -penalty) for k in range(-WINDOW, WINDOW + 1)]
-        if not (bool(levels[0] < levels[1]) and bool(levels[-1] < levels[-2])):
-            raise ArithmeticError("the level of the Neyman-Pearson test could not be enclosed")
-        best = levels[0]
-        for level in levels:
-            best = best.max(level)
-        return best.upper()
+
+        def rises(k: int) -> bool:
+            """Whether the level rises from k to k + 1; ArithmeticError where that is not decided."""
+            change = _level(lattice, k + 1, -penalty) - _level(lattice, k, -penalty)
+            if not (bool(change > 0) or bool(change < 0)):
+                raise ArithmeticError("the level of the Neyman-Pearson test could not be enclosed")
+            return bool(change > 0)
+
+        reach = 1
+        while not rises(place - reach) or rises(place + reach):
+            reach *= 4
+            if reach > len(lattice.atoms):
+                raise ArithmeticError("the level of the Neyman-Pearson test has no maximum on the grid")
+        low, high = place - reach, place + reach  # rises at low, falls at high
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if rises(middle) else (low, middle)
+        return _level(lattice, high, -penalty).upper()
     finally:
         ctx.prec = previous

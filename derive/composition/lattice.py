@@ -24,6 +24,14 @@ from flint import arb, fmpz, fmpz_poly
 SHARE_BITS = 64
 
 
+def rounded(value: arb, up: bool) -> int:
+    """A ball's upper or lower end as an integer on the same side; ArithmeticError where there is none."""
+    whole = (value.upper().ceil() if up else value.lower().floor()).unique_fmpz()
+    if whole is None:
+        raise ArithmeticError("a mass could not be enclosed")
+    return int(whole)
+
+
 @dataclass(frozen=True)
 class Rule:
     """Which side is kept (`up`), what the indices mean (`loss` or score), and the bits of the fixed point."""
@@ -89,7 +97,7 @@ class Lattice:
             raise ValueError("internal check failed: only an upper side can be coarsened")
         one = 1 << SHARE_BITS
         if self.rule.loss:
-            share = int((one / (1 + (-self.step).exp())).upper().ceil().unique_fmpz()) + 1
+            share = rounded(one / (1 + (-self.step).exp()), True)
         else:
             share = one // 2
         low = self.low - (self.low & 1)
@@ -115,7 +123,9 @@ class Lattice:
         atoms = [int(c) for c in (product // fmpz_poly([fmpz(1) << bits])).coeffs()]
         atoms += [0] * (count - len(atoms))
         mass, other_mass = sum(self.atoms), sum(other.atoms)
-        overflow = self.overflow * (other_mass + other.overflow) + mass * other.overflow
+        overflow = self.overflow * other_mass + mass * other.overflow  # excesses add
+        if self.rule.loss:
+            overflow += self.overflow * other.overflow
         overflow = -(-overflow >> bits) if self.rule.up else overflow >> bits
         return replace(self, low=self.low + other.low, atoms=atoms, overflow=overflow)
 

@@ -6,8 +6,9 @@ x_j < x_{j+1} the ratio therefore lies between its values there, and by Jensen's
 * from above: the cell's two masses are split between atoms at the two ends of the ratio's range (both masses kept);
 * from below: the cell becomes one atom at its mean ratio (coarse-graining).
 
-The places come from a search in floats. By what they miss the grid is measured in ball arithmetic: an atom that belongs at a loss u
-above its grid point changes the curve by at most u times its mass, which goes to `overflow` or to `penalty`.
+The places come from a search in floats. By what they miss the grid is measured in ball arithmetic: from above, an atom that belongs a
+little above its grid point is split between that and the next one; from below, one moved up by u costs at most exp(u) - 1 times its
+mass, summed in `penalty`.
 By the symmetry x → s - x the cells left of s/2 mirror those right of it, with P and Q exchanged.
 """
 
@@ -21,7 +22,7 @@ from flint import arb, ctx
 from scipy import optimize
 
 from derive.composition.coordinate import PRECISION, Coordinate
-from derive.composition.lattice import LOSS_ABOVE, LOSS_BELOW, Lattice
+from derive.composition.lattice import LOSS_ABOVE, LOSS_BELOW, Lattice, rounded
 
 ROUNDS = 70
 INFINITE = 1e6
@@ -31,9 +32,7 @@ MISSED = 1e-10
 
 def units(value: arb, bits: int, up: bool) -> int:
     """A ball in fixed point, rounded to one side; not below 0."""
-    scaled = value * arb(2) ** bits
-    whole = scaled.upper().ceil() if up else scaled.lower().floor()
-    return max(int(whole.unique_fmpz()), 0)
+    return max(rounded(value * arb(2) ** bits, up), 0)
 
 
 def largest_loss(law: Coordinate, shift: float, last: float) -> arb:
@@ -82,8 +81,20 @@ def loss_above(law: Coordinate, shift: float, *, fineness: float, longest: int, 
         step, count = grid_step(law, shift, last, fineness, longest)
         places = _places(law, shift, float(step), count, last)
         bits = LOSS_ABOVE.bits
-        atoms = [0] * (2 * count + 1)
-        overflow, total, s = arb(0), 2 * law.half, arb(shift)
+        atoms = [0] * (2 * count + 3)
+        middle, total, s = count + 1, 2 * law.half, arb(shift)
+        overflow, whole_step = arb(0), -(-step).expm1()
+
+        def put(index: int, mass: arb, above: arb) -> None:
+            """A mass whose loss is at most `above` higher than the grid point's: split between it and the next."""
+            nonlocal overflow
+            share = -(-above).expm1() / whole_step
+            if bool(share > 1):
+                overflow += mass.max(arb(0)) * above
+                share = arb(0)
+            atoms[middle + index + 1] += units(mass * share, bits, True)
+            atoms[middle + index] += units(mass * (1 - share), bits, True)
+
         x = arb(float(places[0]))
         q_before, p_before, low = law.mass(x), law.mass(x - s), arb(0)
         for j in range(count):
@@ -91,26 +102,20 @@ def loss_above(law: Coordinate, shift: float, *, fineness: float, longest: int, 
             q_after, p_after = law.mass(x), law.mass(x - s)
             target = (j + 1) * step
             loss = law.psi(x) - law.psi(x - s)
-            high = target.max(loss).upper() if float(x) < last else target.max(loss)
+            high = target.max(loss).upper()
             p, q = (p_after - p_before) / total, (q_after - q_before) / total
-            width = high - low
-            apart = -(-width).expm1()
+            apart = -(low - high).expm1()
             to_high = (p - low.exp() * q) / apart
-            to_low = p - to_high
-            overflow += abs(to_high).upper() * (high - target)
-            atoms[count + j + 1] += units(to_high, bits, True)
-            atoms[count + j] += units(to_low, bits, True)
-            # mirrored: ratio from -high to -low, masses exchanged
-            to_high = (q - (-high).exp() * p) / apart
-            to_low = q - to_high
-            overflow += abs(to_high).upper() * (j * step - low).max(arb(0))
-            atoms[count - j] += units(to_high, bits, True)
-            atoms[count - j - 1] += units(to_low, bits, True)
+            put(j + 1, to_high, high - target)
+            put(j, p - to_high, arb(0))
+            to_high = (q - (-high).exp() * p) / apart  # mirrored: from -high to -low, the masses exchanged
+            put(-j, to_high, (j * step - low).max(arb(0)))
+            put(-j - 1, q - to_high, arb(0))
             q_before, p_before = q_after, p_after
-            low = target.min(loss).lower() if loss.is_finite() else target
+            low = target.min(loss).lower()
         overflow += (law.half - p_before) / total
-        atoms[count] += units((law.half - q_before) / total, bits, True)  # their loss is not positive
-        lattice = Lattice(LOSS_ABOVE, step, -count, atoms, units(overflow, bits, True))
+        put(0, (law.half - q_before) / total, arb(0))  # their loss is not positive
+        lattice = Lattice(LOSS_ABOVE, step, -middle, atoms, units(overflow, bits, True))
         if lattice.mass < 1 << bits:
             raise ValueError("internal check failed: the cells of the loss do not hold all mass")
         return lattice

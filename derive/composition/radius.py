@@ -8,8 +8,9 @@ composition of one coordinate's.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
-from flint import arb, ctx
+from flint import arb
 from scipy.special import ndtri
 
 from derive.composition.coordinate import Coordinate
@@ -26,7 +27,7 @@ LONGEST_BELOW = 1 << 16
 SPAN_BELOW = 14.0
 WASTE, WASTE_BELOW = 1e-15, 1e-10
 """Probability that truncation may cost in all."""
-TRIES = 12
+TRIES = 20
 AIM = 1e-7
 
 
@@ -56,39 +57,60 @@ def composition_bounds(
 
 def lower_radius(law: Coordinate, dim: int, fail: arb, *, fineness: float = FINENESS) -> float:
     """The largest shift found that is certified at confidence 1 - fail."""
-    goal = _normal(fail)
-    shift, best = first_guess(law, dim, goal), 0.0
-    for attempt in range(TRIES):
-        rough = attempt == 0
+
+    def reached(shift: float, rough: bool) -> tuple[float, bool]:
         found = proved_fail(law, dim, shift, fineness=8 * fineness if rough else fineness)
-        reached = _normal(found) if bool(found > 0) else 2 * goal
-        if not rough and bool(found >= fail):
-            best = max(best, shift)
-            if reached >= goal * (1 - 2 * AIM):
-                break
-        shift *= goal / reached * (1 - AIM)
-    if best == 0.0:
+        return _normal(found) if bool(found > 0) else math.inf, bool(found >= fail)
+
+    found = _search(law, dim, _normal(fail), reached, -1.0)
+    if not found:
         raise ArithmeticError("no lower bound by composition was found")
-    return best
+    return max(found)
 
 
 def upper_radius(law: Coordinate, dim: int, fail: arb, *, fineness: float = FINENESS) -> float:
     """The smallest shift found that is refuted at confidence 1 - fail: no certificate of any method exceeds it."""
-    goal = _normal(fail)
-    shift, best = first_guess(law, dim, goal), math.inf
-    for _ in range(TRIES):
-        found = refuted_fail(law, dim, shift, fineness=4 * fineness)
-        reached = _normal(found)
-        if bool(found <= fail):
-            best = min(best, shift)
-            if reached <= goal * (1 + 2 * AIM):
-                break
-        shift *= goal / max(reached, 0.25 * goal) * (1 + AIM)
-        if law.bounded and shift >= law.end:
-            raise ArithmeticError("no upper bound by composition was found below the size of the support")
-    if not math.isfinite(best):
+
+    def reached(shift: float, rough: bool) -> tuple[float, bool]:
+        found = refuted_fail(law, dim, shift, fineness=(16 if rough else 4) * fineness)
+        return _normal(found), bool(found <= fail)
+
+    found = _search(law, dim, _normal(fail), reached, 1.0)
+    if not found:
         raise ArithmeticError("no upper bound by composition was found")
-    return best
+    return min(found)
+
+
+def _search(
+    law: Coordinate, dim: int, goal: float, reached: Callable[[float, bool], tuple[float, bool]], side: float
+) -> list[float]:
+    """Shifts at which the wanted side holds, by the secant method on the normal quantile reached, aimed a little to that side."""
+    shift, good, aim = first_guess(law, dim, goal), [], AIM
+    low, high = 0.0, furthest(law)
+    before = (0.0, 0.0)  # the last shift, and the quantile it reached
+    for attempt in range(TRIES):
+        z, holds = reached(shift, attempt == 0)
+        if attempt > 0:
+            low, high = (shift, high) if holds is (side < 0) else (low, shift)
+            if holds:
+                good.append(shift)
+                if abs(z / goal - 1) <= 4 * AIM or high - low <= AIM * shift:
+                    break
+        inside = 0.5 * (low + min(high, 4.0 * shift))
+        if math.isfinite(z) and z > 0:
+            run, rise = (shift - before[0], z - before[1]) if attempt > 1 else (shift, z)
+            before = (shift, z)
+            following = shift + (goal * (1 + side * aim) - z) * (run / rise if run * rise > 0 else shift / z)
+            shift = following if low < following < high else inside
+        else:
+            shift = inside if high < furthest(law) else 0.5 * shift
+        aim *= 1.0 if attempt < 4 else 4.0
+    return good
+
+
+def furthest(law: Coordinate) -> float:
+    """No shift from here on is looked at: copies of a bounded density no longer meet."""
+    return 2.0 * law.end if law.bounded else law.end
 
 
 def first_guess(law: Coordinate, dim: int, goal: float) -> float:
@@ -105,7 +127,5 @@ def _normal(fail: arb) -> float:
 def _check(law: Coordinate, dim: int, shift: float) -> None:
     if dim < 1:
         raise ValueError(f"the dimension must be at least 1, not {dim}")
-    if not 0 < shift < law.end:
-        raise ValueError(f"the shift must lie between 0 and {law.end:g}, not {shift}")
-    if ctx.prec < 53:
-        raise ValueError(f"composition needs at least 53 bits, not {ctx.prec}")
+    if not 0 < shift < furthest(law):
+        raise ValueError(f"the shift must lie between 0 and {furthest(law):g}, not {shift}")

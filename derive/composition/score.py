@@ -36,8 +36,20 @@ def score_above(law: Coordinate, *, fineness: float, longest: int, tail: float) 
         step = top / count
         places = _places(law, float(step), count, last)
         bits, total = SCORE_ABOVE.bits, 2 * law.half
-        atoms = [0] * (2 * count + 1)
+        atoms = [0] * (2 * count + 3)
+        middle = count + 1
         excess, low = arb(0), arb(0)
+
+        def put(index: int, mass: arb, above: arb) -> None:
+            """A mass whose score is at most `above` higher than the grid point's: split between it and the next."""
+            nonlocal excess
+            share = above / step
+            if bool(share > 1):
+                excess += mass.max(arb(0)) * above
+                share = arb(0)
+            atoms[middle + index + 1] += units(mass * share, bits, True)
+            atoms[middle + index] += units(mass * (1 - share), bits, True)
+
         mass_before, height_before = arb(0), law.density(arb(0))
         for j in range(count):
             x, target = arb(float(places[j])), (j + 1) * step
@@ -46,20 +58,18 @@ def score_above(law: Coordinate, *, fineness: float, longest: int, tail: float) 
             high = target.max(score).upper()
             mass, moment = (mass_after - mass_before) / total, (height_before - height_after) / total
             to_high = (moment - low * mass) / (high - low)
-            excess += abs(to_high).upper() * (high - target)
-            atoms[count + j + 1] += units(to_high, bits, True)
-            atoms[count + j] += units(mass - to_high, bits, True)
+            put(j + 1, to_high, high - target)
+            put(j, mass - to_high, arb(0))
             to_high = (high * mass - moment) / (high - low)  # the mirror image, from -high to -low
-            excess += abs(to_high).upper() * (j * step - low).max(arb(0))
-            atoms[count - j] += units(to_high, bits, True)
-            atoms[count - j - 1] += units(mass - to_high, bits, True)
+            put(-j, to_high, (j * step - low).max(arb(0)))
+            put(-j - 1, mass - to_high, arb(0))
             mass_before, height_before = mass_after, height_after
             low = target.min(score).lower().max(arb(0))
-        beyond = units((law.half - mass_before) / total, bits, True)
-        atoms[2 * count] += beyond
-        atoms[count] += beyond  # their score is not positive
+        beyond = (law.half - mass_before) / total
+        put(count, beyond, arb(0))
+        put(0, beyond, arb(0))  # their score is not positive
         excess += height_before / total
-        return Lattice(SCORE_ABOVE, step, -count, atoms, units(excess / step, bits, True))
+        return Lattice(SCORE_ABOVE, step, -middle, atoms, units(excess / step, bits, True))
     finally:
         ctx.prec = previous
 
