@@ -1,0 +1,205 @@
+"""Level sets of shells in floats: where to look for a proof. Nothing here is proved, and nothing needs to be."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize
+
+from derive.enclosure.search import FloatLaw
+
+PIECES, NODES = 24, 32
+LIMIT = 690.0
+"""Largest |log r|."""
+_FARTHEST = 1e7
+"""Levels beyond this are taken for infinite."""
+_ROUGH, _FINE = 1e-8, 1e-15
+_X, _W = np.polynomial.legendre.leggauss(NODES)
+
+
+@dataclass(frozen=True)
+class Found:
+    """For one level and distance: h = kappa·(J - 1/2) and 1/2 - h, M - 1/2, and the corners of the integrands in log r."""
+
+    fail: float
+    gap: float
+    excess: float
+    corners: tuple[float, ...]
+
+
+class FloatShells:
+    """The law of r on Gauss nodes, and the shares of its balls that meet."""
+
+    def __init__(self, law: FloatLaw, kind: str, dim: int, kinks: tuple[float, ...], unbounded: bool) -> None:
+        self.law, self.kind, self.dim = law, kind, dim
+        self.power = dim if kind == "shell" else 1
+        self.low, self.high = law.end(80.0, -1), min(law.end(80.0, 1), law.ceiling)
+        self.bounded = not unbounded
+        self.edges = np.unique([*np.linspace(self.low, self.high, PIECES + 1), *(k for k in kinks if self.low < k < self.high)])
+        self.kinks = kinks
+        self.base = self._nodes(self.edges)
+        self.total = self._weigh(*self.base).sum()
+        steep = law.steepness.array(self.base[0])
+        self.mean_steepness = float(np.sum(self._weigh(*self.base) * steep) / self.total)
+        self.mean_score = float(np.sum(self._weigh(*self.base) * steep * np.exp(-self.base[0])) / self.total)
+        self._top = float(law.psi.array(np.array([law.ceiling]))[0]) if self.bounded else math.inf
+        self._edge = self._end_mass()
+
+    @staticmethod
+    def _nodes(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        half = 0.5 * np.diff(edges)[:, None]
+        return (edges[:-1, None] + half * (1 + _X)).ravel(), (half * _W).ravel()
+
+    def _weigh(self, u: np.ndarray, w: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            value = w * np.exp(self.dim * u - self.law.psi.array(u) - self.law.peak)
+        return np.nan_to_num(value, nan=0.0, posinf=0.0)
+
+    def _end_mass(self) -> float:
+        """The share of nu at the end of the support, where the density jumps to 0."""
+        if not math.isfinite(self._top):
+            return 0.0
+        return math.exp(self.dim * self.law.ceiling - self._top - self.law.peak) / self.dim / float(self.total)
+
+    def rise(self, u: np.ndarray, level: float) -> np.ndarray:
+        """log(s/r) with psi(s) = psi(r) + level."""
+        if level == 0.0:
+            return np.zeros_like(u)
+        psi, steepness = self.law.psi, self.law.steepness
+        target = psi.array(u) + level
+        top = min(LIMIT, self.law.ceiling)
+        low, high = u.copy(), np.full_like(u, top)
+        with np.errstate(all="ignore"):
+            y = u + np.minimum(level / np.maximum(steepness.array(u), 1e-300), 1.0)
+            if np.all(y - u < 1e-7):
+                return y - u
+            for turn in range(200):
+                y = np.where((y > low) & (y < high), y, 0.5 * (low + high))
+                excess = psi.array(y) - target
+                low, high = np.where(excess < 0, y, low), np.where(excess > 0, y, high)
+                step = excess / steepness.array(y)
+                y = y - step
+                if np.all((np.abs(step) <= 1e-14 * (1 + np.abs(y))) | (high - low < 1e-15)):
+                    break
+        return np.clip(y, low, high) - u
+
+    def _short(self, u: np.ndarray, level: float, distance: float) -> np.ndarray:
+        """1 - z, not cut."""
+        with np.errstate(over="ignore"):
+            return 0.5 * (distance * np.exp(-u) - np.expm1(self.rise(u, level)))
+
+    def corners(self, level: float, distance: float) -> list[float]:
+        """Where z passes 0 or 1, psi has a kink or its partner one."""
+        short = self._short(self.base[0], level, distance)
+        found = []
+        for at in (0.0, 1.0):
+            for k in np.flatnonzero((short[1:] > at) != (short[:-1] > at)):
+                found.append(self._crossing(float(self.base[0][k]), float(self.base[0][k + 1]), level, distance, at))
+        for kink in self.kinks:
+            found.append(kink)
+            partner = self._partner(kink, level)
+            found += [partner] if partner is not None else []
+        if self.bounded and math.isfinite(self._top):
+            partner = self._partner(self.law.ceiling, level)
+            found += [partner] if partner is not None else []
+        return sorted(c for c in found if self.low < c < self.high)
+
+    def _crossing(self, low: float, high: float, level: float, distance: float, at: float) -> float:
+        def excess(u: float) -> float:
+            return float(self._short(np.array([u]), level, distance)[0]) - at
+
+        try:
+            return float(optimize.brentq(excess, low, high, xtol=1e-15))
+        except ValueError:
+            return low
+
+    def _partner(self, kink: float, level: float) -> float | None:
+        """Where psi is lower than at a kink by this level."""
+        def excess(u: float) -> float:
+            return float(self.law.psi.array(np.array([u]))[0]) + level - goal
+
+        goal = float(self.law.psi.array(np.array([kink]))[0])
+        if excess(self.low) >= 0 or excess(kink) <= 0:
+            return None
+        return float(optimize.brentq(excess, self.low, kink))
+
+    def at(self, level: float, distance: float) -> Found:
+        corners = self.corners(level, distance)
+        u, w = self.base
+        if corners:
+            u, w = self._nodes(np.unique([*self.edges, *corners]))
+        mass = self._weigh(u, w) / self.total
+        steep = self.law.steepness.array(u) / self.dim
+        short = self._short(u, level, distance)
+        inner = np.clip(short, 0.0, 1.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log = np.log1p(-inner)
+            lost = -np.expm1(self.power * log)  # 1 - z**n
+            if self.kind == "shell":
+                outer = np.where(short <= 0, -0.5, np.where(short >= 1, 0.5, -0.5 * np.expm1((self.dim - 1) * log) if self.dim > 1 else 0.0))
+            else:
+                part = (1 - 1 / self.dim) * inner + 0.5 / self.dim - 0.5
+                outer = np.where(short <= 0, -0.5, np.where(short >= 1, 0.5, part))
+        lost = np.where(short >= 1, 1.0, lost)
+        missed = float(np.sum(mass * steep * lost))
+        if self._edge:
+            last = min(1.0, 0.5 * distance * math.exp(-self.law.ceiling))
+            missed += self._edge * (1.0 if last >= 1 else -math.expm1(self.power * math.log1p(-last)))
+        kappa = math.exp(-level)
+        gap = -0.5 * math.expm1(-level) + kappa * missed
+        return Found(kappa * (0.5 - missed), gap, float(np.sum(mass * outer)), tuple(corners))
+
+    def middle(self, distance: float, start: float, accuracy: float) -> float:
+        """The level t ≥ 0 at which M = 1/2, near `start`: 0 where M stays below, and just below a jump across 1/2."""
+
+        def excess(level: float) -> float:
+            return self.at(level, distance).excess
+
+        if excess(0.0) <= 0:
+            return 0.0
+        low, high, factor = 0.0, start, 1.05
+        if excess(start) > 0:
+            while excess(high) > 0:
+                low, high, factor = high, high * factor, factor * factor
+                if high > _FARTHEST:
+                    raise ArithmeticError("the level-set radius was not found")
+        else:
+            low = start
+            while excess(low) <= 0:
+                low, high, factor = low / factor, low, factor * factor
+                if low < 1e-30 * start:
+                    return 0.0
+        found = float(optimize.brentq(excess, low, high, xtol=1e-300, rtol=accuracy))
+        step = accuracy * found
+        while excess(found) <= 0 and step < found:
+            found, step = found - step, 2 * step
+        return found
+
+    def solve(self, fail: float, gap: float) -> tuple[float, float]:
+        """(level, distance) with M = 1/2 and h = fail, the gap 1/2 - fail given with an accuracy of its own."""
+        weight = 0.5 if self.kind == "shell" else 0.5 / self.dim
+        slope = self.mean_score
+
+        def miss(log_distance: float) -> float:
+            nonlocal slope
+            distance = math.exp(log_distance)
+            level = self.middle(distance, slope * distance, _ROUGH)
+            slope = level / distance if level > 0 else slope
+            found = self.at(level, distance)
+            if gap < 0.25:
+                return math.log(max(found.gap, 1e-300) / gap)
+            return math.log(fail / max(found.fail, 1e-320))
+
+        low = high = math.log(gap / (weight * self.mean_score))  # the differential radius at the least growth
+        step = 0.02
+        while miss(low) > 0:
+            low, high, step = low - step, low, 2 * step
+        if low == high:
+            while miss(high) < 0:
+                low, high, step = high, high + step, 2 * step
+                if high > LIMIT:
+                    raise ArithmeticError("the level-set radius was not found")
+        distance = math.exp(float(optimize.brentq(miss, low, high, xtol=1e-13, rtol=1e-15)))
+        return self.middle(distance, slope * distance, _FINE), distance
