@@ -15,6 +15,7 @@ LIMIT = 690.0
 """Largest |log r|."""
 _FARTHEST = 1e7
 """Levels beyond this are taken for infinite."""
+_GRID, _BEYOND = 8000, 4.0
 _ROUGH, _FINE = 1e-8, 1e-15
 _X, _W = np.polynomial.legendre.leggauss(NODES)
 
@@ -39,6 +40,10 @@ class FloatShells:
         self.bounded = not unbounded
         self.edges = np.unique([*np.linspace(self.low, self.high, PIECES + 1), *(k for k in kinks if self.low < k < self.high)])
         self.kinks = kinks
+        grid = np.linspace(self.low, min(self.high + _BEYOND, law.ceiling), _GRID)
+        psi = law.psi.array(grid)
+        kept = np.isfinite(psi)
+        self.table = np.maximum.accumulate(psi[kept]), grid[kept]
         self.base = self._nodes(self.edges)
         self.total = self._weigh(*self.base).sum()
         steep = law.steepness.array(self.base[0])
@@ -69,34 +74,42 @@ class FloatShells:
             return np.zeros_like(u)
         psi, steepness = self.law.psi, self.law.steepness
         target = psi.array(u) + level
-        top = min(LIMIT, self.law.ceiling)
-        low, high = u.copy(), np.full_like(u, top)
         with np.errstate(all="ignore"):
-            y = u + np.minimum(level / np.maximum(steepness.array(u), 1e-300), 1.0)
-            if np.all(y - u < 1e-7):
-                return y - u
-            for turn in range(200):
-                y = np.where((y > low) & (y < high), y, 0.5 * (low + high))
+            linear = level / np.maximum(steepness.array(u), 1e-300)
+            if np.all(linear < 1e-7):
+                return linear
+            low, high = u, np.full_like(u, min(LIMIT, self.law.ceiling))
+            y = np.clip(np.interp(target, *self.table), low, high)
+            last = high - low
+            for _ in range(200):  # Newton's method, and a half of the bracket where a step is not half of the last
                 excess = psi.array(y) - target
                 low, high = np.where(excess < 0, y, low), np.where(excess > 0, y, high)
                 step = excess / steepness.array(y)
-                y = y - step
-                if np.all((np.abs(step) <= 1e-14 * (1 + np.abs(y))) | (high - low < 1e-15)):
+                good = (y - step >= low) & (y - step <= high) & (2 * np.abs(step) <= last)
+                last = np.where(good, np.abs(step), 0.5 * (high - low))
+                y = np.where(good, y - step, 0.5 * (low + high))
+                if np.all(last <= 1e-14 * (1 + np.abs(y))):
                     break
-        return np.clip(y, low, high) - u
+        return np.maximum(y - u, 0.0)
 
     def _short(self, u: np.ndarray, level: float, distance: float) -> np.ndarray:
         """1 - z, not cut."""
         with np.errstate(over="ignore"):
             return 0.5 * (distance * np.exp(-u) - np.expm1(self.rise(u, level)))
 
+    def crossings(self, level: float, distance: float) -> list[tuple[float, float]]:
+        """Where 1 - z passes 0 or 1, and which."""
+        u = self.base[0]
+        short = self._short(u, level, distance)
+        return [
+            (self._crossing(float(u[k]), float(u[k + 1]), level, distance, at), at)
+            for at in (0.0, 1.0)
+            for k in np.flatnonzero((short[1:] > at) != (short[:-1] > at))
+        ]
+
     def corners(self, level: float, distance: float) -> list[float]:
         """Where z passes 0 or 1, psi has a kink or its partner one."""
-        short = self._short(self.base[0], level, distance)
-        found = []
-        for at in (0.0, 1.0):
-            for k in np.flatnonzero((short[1:] > at) != (short[:-1] > at)):
-                found.append(self._crossing(float(self.base[0][k]), float(self.base[0][k + 1]), level, distance, at))
+        found = [u for u, _ in self.crossings(level, distance)]
         for kink in self.kinks:
             found.append(kink)
             partner = self._partner(kink, level)
@@ -107,13 +120,13 @@ class FloatShells:
         return sorted(c for c in found if self.low < c < self.high)
 
     def _crossing(self, low: float, high: float, level: float, distance: float, at: float) -> float:
-        def excess(u: float) -> float:
-            return float(self._short(np.array([u]), level, distance)[0]) - at
-
-        try:
-            return float(optimize.brentq(excess, low, high, xtol=1e-15))
-        except ValueError:
-            return low
+        for _ in range(3):
+            u = np.linspace(low, high, 33)
+            excess = self._short(u, level, distance) - at
+            k = int(np.argmax((excess[1:] > 0) != (excess[:-1] > 0)))
+            low, high = float(u[k]), float(u[k + 1])
+        rise = excess[k + 1] - excess[k]
+        return low - (high - low) * float(excess[k] / rise) if rise else low
 
     def _partner(self, kink: float, level: float) -> float | None:
         """Where psi is lower than at a kink by this level."""

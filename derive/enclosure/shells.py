@@ -77,12 +77,8 @@ class _Sweep:
         self.rise = Rise(law, level)
 
     def run(self, corners: list[arb]) -> tuple[arb, arb]:
-        tiny = (self.law.slack * arb(2) ** -8).mid()  # a panel this narrow may be bounded by its width
         cuts = [self.law.low, self.law.high]
-        for corner in corners:
-            for cut in ((corner - tiny).mid(), (corner + tiny).mid()):
-                if bool(cut > self.law.low) and bool(cut < self.law.high):
-                    cuts.append(cut)
+        cuts += [c for c in corners if bool(c > self.law.low) and bool(c < self.law.high)]
         cuts.sort(key=_Order)
         shared, moved = arb(0), arb(0)
         for start, end in zip(cuts, cuts[1:], strict=False):
@@ -130,22 +126,29 @@ class _Sweep:
         levels, log = law.log_density(centre, half)
         ratio, error = self.rise.log_ratio(centre, half, levels)
         z, swing = self._share(centre, half, ratio, error)
-        reach = _range(z) + arb(0, swing)
-        if bool(reach >= 1):
-            return self._whole(start, half), Piece(arb(0), arb(0), ORDER)
-        if bool(reach <= 0):
-            return Piece(arb(0), arb(0), ORDER), law.mass_piece(start, half)
-        if not (bool(reach > 0) and bool(reach < 1)):
-            raise Undecided("the balls may meet in nothing or in all of the smaller one")
+        low, high, slope = _range(z)
+        low, high = (low - swing).lower(), (high + swing).upper()
+        middle = constant_term(z.centre)
         mass = exponential(log)
+        most = (constant_term(mass.whole) * half * 2).upper()
+        if bool(middle >= 1):
+            strayed = _strayed(1 - low, swing, slope) * most
+            lost = arb(0)
+            if not bool(strayed == 0):
+                weight = abs(law.steepness.at(hull(start, start + 2 * half))).upper()
+                lost = strayed * weight * (1 - low).max(arb(0))  # 1 - z**n ≤ n·(1 - z), and n ≤ d
+            return _loosened(self._whole(start, half), lost), _loosened(Piece(arb(0), arb(0), ORDER), strayed)
+        if bool(middle <= 0):
+            strayed = _strayed(high, swing, slope) * most
+            return _loosened(Piece(arb(0), arb(0), ORDER), strayed), _loosened(law.mass_piece(start, half), strayed)
+        strayed = _strayed(high - 1, swing, slope) + _strayed(-low, swing, slope)
         steepness = self._steepness(centre, half, constant_term(mass.centre) * half)
-        n = self.shells.power
-        rate = (n * swing / reach.lower()).upper()  # |d z**n| ≤ n·z**(n-1)·|dz|, and z**n ≤ 1
+        n, weight = self.shells.power, abs(constant_term(steepness.whole)).upper()
+        top = whole_power(high.max(arb(1)), n)
+        rate = n * swing * top + strayed * top  # |d z**n| ≤ n·z**(n-1)·|dz|
         with Terms(ORDER + 1):
             one = _product(mass, _product(steepness, _of(z, lambda x: whole_power(x, n))))
             other = _product(mass, _of(z, self.shells.outside))
-            most = (constant_term(mass.whole) * half * 2).upper()
-            weight = (abs(constant_term(steepness.whole))).upper()
         return (
             _loosened(integrated(one, half), most * weight * rate),
             _loosened(integrated(other, half), most * rate),
@@ -188,12 +191,12 @@ class _Sweep:
     def _bounded(self, start: arb, half: arb) -> tuple[Piece, Piece]:
         """Both integrands between their extremes on the panel."""
         end = start + 2 * half
-        reach = self.reach(start, end)
+        least, most = self.reach(start, end)
         mass, whole = self.law.mass_piece(start, half), self._whole(start, half)
         pieces = []
         for piece, low, high in (
-            (whole, self._met(reach.lower()), self._met(reach.upper())),
-            (mass, self._left(reach.upper()), self._left(reach.lower())),
+            (whole, self._met(least), self._met(most)),
+            (mass, self._left(most), self._left(least)),
         ):
             held = piece.value.max(arb(0)) if not bool(piece.value > 0) else piece.value
             between = (held * (high - low)).upper()
@@ -201,12 +204,12 @@ class _Sweep:
             pieces.append(Piece(held * hull(low, high), piece.error + between, min(piece.order, order)))
         return pieces[0], pieces[1]
 
-    def reach(self, start: arb, end: arb) -> arb:
+    def reach(self, start: arb, end: arb) -> tuple[arb, arb]:
         """Bounds of z for s from `start` to `end` (logarithms)."""
         first, final = self.rise.at(start).exp() - self.distance, self.rise.at(end).exp() - self.distance
         low, high = start.exp(), end.exp()
         quotients = [(first / low).lower(), (first / high).lower(), (final / low).upper(), (final / high).upper()]
-        return (1 + hull(_least(quotients[:2]), _most(quotients[2:]))) / 2
+        return ((1 + _least(quotients[:2])) / 2).lower(), ((1 + _most(quotients[2:])) / 2).upper()
 
     def _met(self, z: arb) -> arb:
         if bool(z >= 1):
@@ -242,17 +245,29 @@ def _most(values: list[arb]) -> arb:
     return reduce(lambda a, b: a.max(b), values)
 
 
-def _range(z: Series) -> arb:
-    """The values of a series on its panel: those at the ends where it is monotone."""
+def _range(z: Series) -> tuple[arb, arb, arb]:
+    """The least and the largest value of a series on its panel (those at the ends where it is monotone), and its slope.
+
+    Two numbers, because a ball around a wide range has ends of few digits.
+    """
     terms = coefficients(z.centre, ORDER)
     with Terms(ORDER + 1):
         about = coefficients(z.whole, ORDER + 1)
     if not (bool(about[1] > 0) or bool(about[1] < 0)):
-        return about[0]
+        return about[0].lower(), about[0].upper(), about[1]
     rest = arb(0, abs(about[ORDER]).upper())
     right = sum(terms, arb(0)) + rest
     left = sum((-t if k % 2 else t for k, t in enumerate(terms)), arb(0)) + rest
-    return hull(left, right)
+    return left.min(right).lower(), left.max(right).upper(), about[1]
+
+
+def _strayed(beyond: arb, swing: arb, slope: arb) -> arb:
+    """The share of a panel on which z may lie past an end of (0, 1), from how far beyond it comes; 0 where it does not."""
+    if bool(beyond < 0):
+        return arb(0)
+    if not (bool(slope > 0) or bool(slope < 0)):
+        raise Undecided("the balls may meet in nothing or in all of the smaller one")
+    return ((beyond.max(arb(0)) + swing) / abs(slope)).upper()
 
 
 def _product(x: Series, y: Series) -> Series:
