@@ -173,8 +173,9 @@ class ShellSet:
     def _slope(self, level: float, distance: float) -> arb:
         """dh/de along the path with the level proportional to the distance, by a difference of floats."""
         step = 1e-5
-        low, high = (self.floats.at(level * x, distance * x).gap for x in (1 - step, 1 + step))
-        return arb((low - high) / (2 * step * distance))
+        low, high = (self.floats.at(level * x, distance * x) for x in (1 - step, 1 + step))
+        drop = low.fail - high.fail if low.fail < 0.25 else high.gap - low.gap
+        return arb(-drop / (2 * step * distance))
 
     def _corners(self, level: arb, distance: arb) -> list[arb]:
         """Where z passes 0 or 1, or psi or its partner has a kink: floats, improved until as exact as the precision."""
