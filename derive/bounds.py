@@ -15,10 +15,12 @@ from derive.enclosure.ball import evaluate, exact
 from derive.enclosure.cone import BallCone, ConeEnclosure
 from derive.enclosure.panels import cone_ball
 from derive.enclosure.radial import RadialDensity
+from derive.enclosure.shell_witness import shell_ball
 from derive.enclosure.witness import level_set_ball
 from derive.engine import Family, source_name
 from derive.formula import dim as dim_symbol
 from derive.formula import fail, gap, rho
+from derive.ordering import interval_pattern
 from derive.profile import Profile
 from derive.spec import SpecError
 
@@ -91,6 +93,33 @@ def enclose_native(
         ctx.prec = previous
 
 
+def enclose_exact(
+    family: Family,
+    adversary: str,
+    *,
+    dim: int,
+    rho: sp.Rational,
+    parameters: Mapping[str, sp.Rational],
+    scale: sp.Rational,
+) -> Enclosure | None:
+    """The enclosure of the exact level-set radius where it is sharper than the radius of the generated code; None where there is none.
+
+    ArithmeticError where it cannot be enclosed.
+    """
+    if adversary not in family.exact:
+        return None
+    values = checked_values(family, dim, parameters)
+    previous = ctx.prec
+    ctx.prec = PRECISION
+    try:
+        ball = native_ball(family.profile, family.exact[adversary], values, rho) * exact(scale)
+        return Enclosure(
+            _decimal(ball.lower(), up=False), _decimal(ball.upper(), up=True), family.exact[adversary].label
+        )
+    finally:
+        ctx.prec = previous
+
+
 def checked_values(
     family: Family, dim: int, parameters: Mapping[str, sp.Rational]
 ) -> dict[sp.Symbol, sp.Rational]:
@@ -138,6 +167,9 @@ def native_ball(
         case NumericCone(weight, exponent):
             density = radial_density(profile, exponent, values)
             return _numeric_cone(density, sp.Rational(weight.subs(values)), at, ctx.prec)
+        case LevelSet(kind) if kind != "cap":
+            require_unimodal(profile, values)
+            return _shells(radial_density(profile, dim_symbol, values), kind, at, ctx.prec)
         case LevelSet():
             return _level_set(radial_density(profile, dim_symbol, values), at, ctx.prec)
     raise ArithmeticError(f"no enclosure is known for a radius of the kind {type(evaluation).__name__}")
@@ -169,6 +201,25 @@ def _level_set(density: RadialDensity, at: sp.Rational, precision: int) -> arb:
         return level_set_ball(density, int(density.exponent), exact(1 - at))
     except ValueError as error:
         raise ArithmeticError(f"no enclosure of the level sets was found: {error}") from None
+
+
+@lru_cache(maxsize=4096)
+def _shells(density: RadialDensity, kind: str, at: sp.Rational, precision: int) -> arb:
+    del precision  # part of the key only
+    try:
+        return shell_ball(density, kind, int(density.exponent), exact(1 - at))
+    except ValueError as error:
+        raise ArithmeticError(f"no enclosure of the level sets was found: {error}") from None
+
+
+def require_unimodal(profile: Profile, values: Mapping[sp.Symbol, sp.Rational]) -> None:
+    """ArithmeticError unless psi' ≥ 0 is proved at these parameters."""
+    if profile.unimodal:
+        return
+    pattern = interval_pattern(profile.score, profile.bound, profile.kinks, dict(values))
+    if pattern is None or pattern.strip("+0"):
+        shown = ", ".join(f"{s} = {v}" for s, v in values.items())
+        raise ArithmeticError(f"the exact level-set radius needs a unimodal density, not proved at {shown}")
 
 
 @lru_cache(maxsize=4096)

@@ -117,7 +117,7 @@ def _bounds(
     least: float,
 ) -> Iterator[tuple[arb, str]]:
     """Upper bounds at scale 1 with their directions, the cheapest first."""
-    for norm, derivation in member.native.items():
+    for norm, derivation in [*member.native.items(), *member.exact.items()]:
         if not derivation.tight:
             continue
         counts = _exact_directions(member, derivation, dim)

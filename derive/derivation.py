@@ -73,7 +73,13 @@ class Lattice:
 
 @dataclass(frozen=True)
 class LevelSet:
-    """The exact Neyman–Pearson radius of a unimodal l2-radial density, tabulated."""
+    """The exact Neyman–Pearson radius of a unimodal radial density, tabulated.
+
+    `kind`: how a sphere of the norm moves under the worst shift; "cap" for l2 against l2, "shell" for l1 against l1 and linf against
+    linf, "face" for linf against l1.
+    """
+
+    kind: str = "cap"
 
 
 Evaluation = Closed | Tabulated | Cone | NumericCone | Cosine | Lattice | LevelSet

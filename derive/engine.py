@@ -13,7 +13,7 @@ from derive.differential import differential
 from derive.formula import dim, r
 from derive.geometry import View, reductions, views
 from derive.law import Condition, QuadratureLaw, RadialLaw, radial_law
-from derive.levelset import level_set
+from derive.levelset import level_set, shells
 from derive.ordering import interval_pattern
 from derive.profile import Profile, profile_of
 from derive.spec import Spec, SpecError
@@ -30,7 +30,8 @@ _INVERSE = {"1": sp.Integer(1), "2": sp.Rational(1, 2), "inf": sp.Integer(0)}
 class Family:
     """A density with its derived radii. `routes[a]`: norms whose radius bounds the one for a, with the factor.
 
-    `weaker[a]`: sound radii derived on the way that `native[a]` exceeds. `variance` is sigma² at scale 1 as a formula, None where it is
+    `exact[a]`: the Neyman–Pearson radius where it is sharper than `native[a]` but needs a table, or ball arithmetic, for every dimension and
+    parameter. `weaker[a]`: sound radii derived on the way that `native[a]` exceeds. `variance` is sigma² at scale 1 as a formula, None where it is
     computed by quadrature; it is finite where all of `finite` are positive. `unimodal`: how psi' ≥ 0 was proved, "" where it was not.
     """
 
@@ -41,6 +42,7 @@ class Family:
     variance: sp.Expr | None
     finite: tuple[sp.Expr, ...]
     native: Mapping[str, Derivation]
+    exact: Mapping[str, Derivation]
     weaker: Mapping[str, tuple[Derivation, ...]]
     routes: Mapping[str, tuple[tuple[str, sp.Expr], ...]]
     conditions: tuple[Condition, ...]
@@ -55,6 +57,10 @@ class Family:
         natives = [self.native[adversary].label] if adversary in self.native else []
         converted = [source_name(b, f) for b, f in self.routes[adversary]]
         parts = natives + converted
+        if adversary in self.exact:
+            parts.append(
+                f"{self.exact[adversary].label} (with a table: python -m derive compile {self.spec.name} --dim DIM --adversary {adversary})"
+            )
         return parts[0] if len(parts) == 1 else "best of: " + "; ".join(parts)
 
 
@@ -100,6 +106,7 @@ def _derived(spec: Spec) -> Family:
     unimodal = _unimodal(spec, profile)
     native: dict[str, Derivation] = {}
     weaker: dict[str, tuple[Derivation, ...]] = {}
+    sharper: dict[str, Derivation] = {}
     for adversary in NORMS:
         exact = level_set(profile, found, adversary, unimodal)
         candidates = [exact] if exact else []
@@ -112,6 +119,8 @@ def _derived(spec: Spec) -> Family:
             )
             weaker[adversary] = tuple(c for c in candidates if c is not best)
             native[adversary] = replace(best, special=special_cases(spec, profile, best))
+            tabulated = None if best.tight else shells(profile, reductions(found, adversary), unimodal)
+            sharper |= {adversary: tabulated} if tabulated else {}
     if not native and spec.geometry == "l2" and profile.edge is not None and not profile.edge.is_zero:
         raise SpecError(
             f"no radius: {spec.density!r} jumps at the end of its support {spec.support} and is not constant before; as a function of the l2 norm that "
@@ -136,7 +145,18 @@ def _derived(spec: Spec) -> Family:
     unproved = tuple(c for c in conditions if not c[0].is_positive and c[0] not in declared)
     _require_a_dimension(spec, unproved)
     return Family(
-        spec, profile, tuple(found), law, variance, finite, native, weaker, routes, unproved, unimodal
+        spec,
+        profile,
+        tuple(found),
+        law,
+        variance,
+        finite,
+        native,
+        sharper,
+        weaker,
+        routes,
+        unproved,
+        unimodal,
     )
 
 

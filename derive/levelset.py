@@ -1,11 +1,13 @@
-"""Exact Neyman–Pearson radii. Here: flat densities, whose shifted copies agree wherever both are positive.
+"""Exact Neyman–Pearson radii: of flat densities, of radial ones in the l2 norm, and of those in the l1 and linf norms.
 
-For q uniform on a set K, the privacy loss of (q, q_v) is 0 on the overlap and infinite outside: with delta(v) the mass of
+Flat densities and their shifted copies agree wherever both are positive. For q uniform on a set K, the privacy loss of (q, q_v) is 0 on the overlap and infinite outside: with delta(v) the mass of
 q_v outside K, G(p, v) = min(1, p + delta(v)), so R is where delta reaches rho - 1/2.
 Source: Yang et al. 2020 (uniform noise, linf); the overlap of iid coordinates is a product.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import sympy as sp
 
@@ -20,6 +22,8 @@ def level_set(profile: Profile, found: list[View], adversary: str, unimodal: str
     geometries = {view.geometry: view for view in found}
     if "product" in geometries:
         return flat_product(profile, geometries["product"], adversary)
+    if profile.flat and ("l1" in geometries, adversary) == (True, "1"):
+        return flat_cross(profile, geometries["l1"])
     if adversary != "2" or "l2" not in geometries:
         return None
     return (
@@ -82,6 +86,46 @@ def flat_product(profile: Profile, view: View, adversary: str) -> Derivation | N
         tuple(steps),
         form="closed form",
         formula=radius,
+    )
+
+
+def flat_cross(profile: Profile, view: View) -> Derivation | None:
+    """The exact l1 radius of a uniform cross-polytope."""
+    bound = profile.bound
+    if bound is None:
+        return None
+    e = sp.Symbol("e", positive=True)
+    radius = -2 * bound * Expm1(Log1p(-gap) / dim)
+    steps = (
+        Step(
+            "Reduction",
+            "The privacy loss is 0 on the overlap of the cross-polytope and its copy, and infinite outside. By Brunn–Minkowski the overlap's volume to the "
+            "power 1/d is concave in v, so on the ball ‖v‖1 ≤ e it is smallest at an extreme point, and permutations and signs make these alike.",
+        ),
+        Step(
+            "Growth",
+            "For v = e·e_1 the overlap is the cross-polytope of radius b - e/2 about v/2: ‖x‖1 ≤ b and ‖x - v‖1 ≤ b together say "
+            "|x_1 - e/2| + e/2 + |x_2| + ... + |x_d| ≤ b.",
+            (("delta(e)", 1 - (1 - e / (2 * bound)) ** dim),),
+        ),
+        Step(
+            "Level set",
+            "By Neyman–Pearson G(p, v) = p + delta; the class is kept while delta < rho - 1/2.",
+            (("delta(R)", gap),),
+        ),
+        Step("Radius", "Solved for e.", (("R(rho)", radius),)),
+    )
+    reduction = Reduction(
+        view,
+        "1",
+        "overlap",
+        HALF,
+        "±e_i",
+        "not used: the overlap is exact",
+        "permutations and signs map any ±e_i to any other",
+    )
+    return Derivation(
+        "1", "level set", True, Closed(radius), reduction, steps, form="closed form", formula=radius
     )
 
 
@@ -196,3 +240,66 @@ def radial(profile: Profile, view: View, unimodal: str) -> Derivation | None:
         ),
     )
     return Derivation("2", "level set", True, LevelSet(), _rotations(view), steps, form="table")
+
+
+_SHELLS = {("l1", "1"): "shell", ("linf", "inf"): "shell", ("linf", "1"): "face"}
+
+
+def shells(profile: Profile, found: Iterable[Reduction], unimodal: str) -> Derivation | None:
+    """The exact radius of a unimodal density in the l1 or linf norm, by a one-dimensional integral; None for other pairs of norms.
+
+    Iid noise is left out on purpose: where its level sets are no balls of the norm, the coordinate direction need not be the worst.
+    """
+    for reduction in found:
+        kind = _SHELLS.get((reduction.view.geometry, reduction.adversary))
+        if kind and unimodal and not profile.flat:
+            return _shells(profile, reduction, kind, unimodal)
+    return None
+
+
+def _shells(profile: Profile, reduction: Reduction, kind: str, unimodal: str) -> Derivation:
+    s, t, e = sp.Symbol("s", positive=True), sp.Symbol("t", nonnegative=True), sp.Symbol("e", positive=True)
+    psi, mean, level = sp.Function("psi"), sp.Function("E"), sp.Function("s_t")
+    z = sp.Symbol("z")
+    power = dim if kind == "shell" else sp.Integer(1)
+    meeting = {
+        ("l1", "1"): "Two cross-polytopes displaced along e_1 meet in one of radius (s + s_t - e)/2",
+        ("linf", "inf"): "Two cubes displaced along (1, …, 1) meet in a cube of half width (s + s_t - e)/2",
+        (
+            "linf",
+            "1",
+        ): "Two cubes displaced along e_1 meet in a box, shorter in one coordinate alone, of half width (s + s_t - e)/2 there",
+    }[reduction.view.geometry, reduction.adversary]
+    steps = (
+        Step(
+            "Worst shift",
+            f"The superlevel sets of q are nested balls of the {reduction.view.geometry} norm (psi' ≥ 0: {unimodal}), convex and symmetric. The integral of "
+            "min(q, kappa·q_v) is one of volumes Vol(A ∩ (B + v)) of such balls, each quasi-concave in v by Brunn–Minkowski; so on ‖v‖ ≤ e each is smallest "
+            f"at an extreme point, {reduction.extreme_points}. {reduction.transitive[0].upper()}{reduction.transitive[1:]}: one v serves for every threshold.",
+            (("psi'(r)", profile.score),),
+        ),
+        Step(
+            "Mixture of balls",
+            "q is a mixture of uniform laws on balls of radius s, whose law nu has the density ∝ psi'(s) exp(-psi(s)) s**d. With kappa = exp(-t) and s_t the "
+            f"radius where psi has risen by t, the ball of radius s of q meets the one of radius s_t of q_v. {meeting}, as long as this is between 0 and s.",
+            (
+                ("psi(s_t)", psi(s) + t),
+                ("z", (s + level(s) - e) / (2 * s)),
+                ("J(t, e)", mean(sp.Min(1, sp.Max(0, z)) ** power)),
+            ),
+        ),
+        Step(
+            "Level set",
+            "By Neyman–Pearson in its dual form the class is kept at distance e if for some t ≥ 0 the failure probability is below h(t, e); the best t is "
+            "that where the set q_v > exp(t) q has shifted mass 1/2.",
+            (
+                ("h(t, e)", sp.exp(-t) * (sp.Function("J")(t, e) - HALF)),
+                ("1 - rho", sp.Function("max_t h")(e)),
+            ),
+        ),
+        Step(
+            "Radius",
+            "R(rho(e)) = e: enclosed by ball arithmetic at any rho, and from below by a table made for one dimension and one set of parameters.",
+        ),
+    )
+    return Derivation(reduction.adversary, "level set", True, LevelSet(kind), reduction, steps, form="table")

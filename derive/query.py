@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from derive.bounds import Enclosure, checked_values, decimal_end, enclose
+from derive.bounds import Enclosure, checked_values, decimal_end, enclose, enclose_exact
 from derive.bracket import ceiling, gap
 from derive.engine import derive_family
 from derive.expression import ExpressionError, parse_expression
@@ -51,7 +51,8 @@ def query(
     Returns:
         radius (the generated function at the largest double ≤ rho; "inf" where it is infinite); lower and upper, an enclosure of the
         method's radius; np_upper, a Neyman–Pearson bound of what any method can certify from rho (None where none was computed), the
-        np_direction of its shift, np_upper_assurance (how it is known) and gap = np_upper/lower - 1, rounded up; method, tight, assurance.
+        np_direction of its shift, np_upper_assurance (how it is known) and gap = np_upper/lower - 1, rounded up; method, tight, assurance; exact, the enclosure and method of the exact
+        level-set radius where that is sharper and needs a table (else None).
 
     Raises:
         SpecError: for anything outside its domain.
@@ -103,6 +104,10 @@ def query(
     lower = sp.Rational(ball.lower) if ball.lower != "inf" else None
     above_all = ceiling(members, adversary, dim=dim, rho=at, scale=unit, lower=lower)
     known = above_all is not None and lower is not None
+    try:
+        sharper = enclose_exact(family, adversary, dim=dim, rho=at, parameters=parameters, scale=unit)
+    except (ArithmeticError, NotImplementedError):
+        sharper = None
     upper = ball.upper
     if above_all is not None and (upper == "inf" or sp.Rational(above_all.upper) < sp.Rational(upper)):
         upper = above_all.upper  # no radius exceeds it
@@ -114,6 +119,7 @@ def query(
         "np_upper_assurance": above_all.assurance if above_all else None,
         "gap": gap(above_all.upper, ball.lower) if above_all is not None and known else None,
         "method": method, "tight": tight, "assurance": assurance,
+        "exact": {"lower": sharper.lower, "upper": sharper.upper, "method": sharper.route} if sharper else None,
     }  # fmt: skip
 
 

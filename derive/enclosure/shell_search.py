@@ -38,7 +38,9 @@ class FloatShells:
         self.power = dim if kind == "shell" else 1
         self.low, self.high = law.end(80.0, -1), min(law.end(80.0, 1), law.ceiling)
         self.bounded = not unbounded
-        self.edges = np.unique([*np.linspace(self.low, self.high, PIECES + 1), *(k for k in kinks if self.low < k < self.high)])
+        self.edges = np.unique(
+            [*np.linspace(self.low, self.high, PIECES + 1), *(k for k in kinks if self.low < k < self.high)]
+        )
         self.kinks = kinks
         grid = np.linspace(self.low, min(self.high + _BEYOND, law.ceiling), _GRID)
         psi = law.psi.array(grid)
@@ -66,7 +68,9 @@ class FloatShells:
         """The share of nu at the end of the support, where the density jumps to 0."""
         if not math.isfinite(self._top):
             return 0.0
-        return math.exp(self.dim * self.law.ceiling - self._top - self.law.peak) / self.dim / float(self.total)
+        return (
+            math.exp(self.dim * self.law.ceiling - self._top - self.law.peak) / self.dim / float(self.total)
+        )
 
     def rise(self, u: np.ndarray, level: float) -> np.ndarray:
         """log(s/r) with psi(s) = psi(r) + level."""
@@ -81,7 +85,9 @@ class FloatShells:
             low, high = u, np.full_like(u, min(LIMIT, self.law.ceiling))
             y = np.clip(np.interp(target, *self.table), low, high)
             last = high - low
-            for _ in range(200):  # Newton's method, and a half of the bracket where a step is not half of the last
+            for _ in range(
+                200
+            ):  # Newton's method, and a half of the bracket where a step is not half of the last
                 excess = psi.array(y) - target
                 low, high = np.where(excess < 0, y, low), np.where(excess > 0, y, high)
                 step = excess / steepness.array(y)
@@ -130,6 +136,7 @@ class FloatShells:
 
     def _partner(self, kink: float, level: float) -> float | None:
         """Where psi is lower than at a kink by this level."""
+
         def excess(u: float) -> float:
             return float(self.law.psi.array(np.array([u]))[0]) + level - goal
 
@@ -151,7 +158,11 @@ class FloatShells:
             log = np.log1p(-inner)
             lost = -np.expm1(self.power * log)  # 1 - z**n
             if self.kind == "shell":
-                outer = np.where(short <= 0, -0.5, np.where(short >= 1, 0.5, -0.5 * np.expm1((self.dim - 1) * log) if self.dim > 1 else 0.0))
+                outer = np.where(
+                    short <= 0,
+                    -0.5,
+                    np.where(short >= 1, 0.5, -0.5 * np.expm1((self.dim - 1) * log) if self.dim > 1 else 0.0),
+                )
             else:
                 part = (1 - 1 / self.dim) * inner + 0.5 / self.dim - 0.5
                 outer = np.where(short <= 0, -0.5, np.where(short >= 1, 0.5, part))
@@ -165,7 +176,7 @@ class FloatShells:
         return Found(kappa * (0.5 - missed), gap, float(np.sum(mass * outer)), tuple(corners))
 
     def middle(self, distance: float, start: float, accuracy: float) -> float:
-        """The level t ≥ 0 at which M = 1/2, near `start`: 0 where M stays below, and just below a jump across 1/2."""
+        """The level t ≥ 0 at which M = 1/2, near `start`: 0 where M stays below, inf where it stays above, just below a jump across 1/2."""
 
         def excess(level: float) -> float:
             return self.at(level, distance).excess
@@ -177,7 +188,7 @@ class FloatShells:
             while excess(high) > 0:
                 low, high, factor = high, high * factor, factor * factor
                 if high > _FARTHEST:
-                    raise ArithmeticError("the level-set radius was not found")
+                    return math.inf
         else:
             low = start
             while excess(low) <= 0:
@@ -199,6 +210,8 @@ class FloatShells:
             nonlocal slope
             distance = math.exp(log_distance)
             level = self.middle(distance, slope * distance, _ROUGH)
+            if math.isinf(level):  # half of the shifted noise lies outside the support
+                return LIMIT
             slope = level / distance if level > 0 else slope
             found = self.at(level, distance)
             if gap < 0.25:

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from flint import arb, ctx
 
-from derive.enclosure.ball import hull
+from derive.enclosure.ball import hull, number
 from derive.enclosure.radial import RadialDensity
 from derive.enclosure.shell_search import FloatShells
 from derive.enclosure.shells import ShellLaw, shell_masses, whole_power
@@ -99,16 +99,10 @@ class ShellSet:
         self.shells = ShellLaw(kind, dim)
         self.base = LevelSet(density, dim, bits)
         self.law = self.base.law
-        self.kinks = tuple(self._log(kink) for kink in density.kinks)
+        self.kinks = tuple(number(kink).log() for kink in density.kinks)
         self.floats = FloatShells(
             self.base.floats, kind, dim, tuple(float(k) for k in self.kinks), density.bound is None
         )
-
-    @staticmethod
-    def _log(kink: object) -> arb:
-        from derive.enclosure.ball import number
-
-        return number(kink).log()  # type: ignore[arg-type]
 
     def shares(self, level: arb, distance: arb) -> tuple[arb, arb]:
         """J and M."""
@@ -159,7 +153,11 @@ class ShellSet:
             met, left = self.shares(level, distance)
             kappa = (-level).exp()
             miss = (kappa * (met - 0.5) - p).mid()
-            slope = self._slope(float(t), float(distance.mid())) if previous is None else (miss - previous[1]) / (distance - previous[0])
+            slope = (
+                self._slope(float(t), float(distance.mid()))
+                if previous is None
+                else (miss - previous[1]) / (distance - previous[0])
+            )
             if not bool(slope < 0):
                 break
             change = (-miss / slope).mid()

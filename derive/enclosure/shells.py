@@ -21,7 +21,18 @@ from flint import arb, arb_series
 from derive.enclosure.ball import hull
 from derive.enclosure.masses import CAUTION, PANELS, RELAXATION, RadialMass
 from derive.enclosure.rise import Rise
-from derive.enclosure.series import FAILED, ORDER, Piece, Series, Terms, check, exponential, growth, integrated, short
+from derive.enclosure.series import (
+    FAILED,
+    ORDER,
+    Piece,
+    Series,
+    Terms,
+    check,
+    exponential,
+    growth,
+    integrated,
+    short,
+)
 from derive.enclosure.taylor import Undecided, coefficients, constant_term, last_coefficient, recentred
 
 _SMALL_POWER = 16
@@ -140,7 +151,9 @@ class _Sweep:
             return _loosened(self._whole(start, half), lost), _loosened(Piece(arb(0), arb(0), ORDER), strayed)
         if bool(middle <= 0):
             strayed = _strayed(high, swing, slope) * most
-            return _loosened(Piece(arb(0), arb(0), ORDER), strayed), _loosened(law.mass_piece(start, half), strayed)
+            return _loosened(Piece(arb(0), arb(0), ORDER), strayed), _loosened(
+                law.mass_piece(start, half), strayed
+            )
         strayed = _strayed(high - 1, swing, slope) + _strayed(-low, swing, slope)
         steepness = self._steepness(centre, half, constant_term(mass.centre) * half)
         n, weight = self.shells.power, abs(constant_term(steepness.whole)).upper()
@@ -208,7 +221,12 @@ class _Sweep:
         """Bounds of z for s from `start` to `end` (logarithms)."""
         first, final = self.rise.at(start).exp() - self.distance, self.rise.at(end).exp() - self.distance
         low, high = start.exp(), end.exp()
-        quotients = [(first / low).lower(), (first / high).lower(), (final / low).upper(), (final / high).upper()]
+        quotients = [
+            (first / low).lower(),
+            (first / high).lower(),
+            (final / low).upper(),
+            (final / high).upper(),
+        ]
         return ((1 + _least(quotients[:2])) / 2).lower(), ((1 + _most(quotients[2:])) / 2).upper()
 
     def _met(self, z: arb) -> arb:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import sympy as sp
 
@@ -38,6 +39,7 @@ def explain(family: Family, adversary: str, form: str = "text") -> str:
             _tightness(derivation),
         ]
         steps += _comparison(family, adversary)
+        steps += _sharper(family, adversary)
     steps += _conversions(family, adversary)
     title = f"{family.spec.name} against {_NORM[adversary]}"
     return {"text": _text, "markdown": _markdown, "latex": _latex}[form](title, steps)
@@ -192,6 +194,23 @@ def _comparison(family: Family, adversary: str) -> list[Step]:
         for other in family.weaker.get(adversary, ())
         if other.formula is None or other.formula != family.native[adversary].formula
     ]
+
+
+def _sharper(family: Family, adversary: str) -> list[Step]:
+    """The exact radius, where it needs a table."""
+    if adversary not in family.exact:
+        return []
+    exact = family.exact[adversary]
+    text = (
+        "The radius above holds for all dimensions and parameters at once. The exact Neyman–Pearson radius is larger; it has no closed form, and is used "
+        f"where a table is at hand: python -m derive compile {family.spec.name} --dim DIM --adversary {adversary}"
+        + "".join(f" --param {q.name}=VALUE" for q in family.spec.parameters)
+        + "."
+    )
+    steps = [
+        replace(step, title=f"Exact radius: {step.title[0].lower()}{step.title[1:]}") for step in exact.steps
+    ]
+    return [Step("Exact radius", text), *steps, _tightness(exact)]
 
 
 def _conversions(family: Family, adversary: str) -> list[Step]:
