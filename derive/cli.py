@@ -175,6 +175,10 @@ def radius(
         )
     if result["gap"] is not None:
         click.echo(f"gap     {result['gap']:.3g}")
+    if result["exact"] is not None:
+        click.echo(
+            f"exact   [{result['exact']['lower']}, {result['exact']['upper']}] ({result['exact']['method']}; enclosed by ball arithmetic)"
+        )
     click.echo(f"method  {result['method']}" + ("" if result["tight"] else " (not claimed tight)"))
     click.echo(f"assurance {result['assurance']}")
 

@@ -30,8 +30,8 @@ _INVERSE = {"1": sp.Integer(1), "2": sp.Rational(1, 2), "inf": sp.Integer(0)}
 class Family:
     """A density with its derived radii. `routes[a]`: norms whose radius bounds the one for a, with the factor.
 
-    `exact[a]`: the Neyman–Pearson radius where it is sharper than `native[a]` but needs a table, or ball arithmetic, for every dimension and
-    parameter. `weaker[a]`: sound radii derived on the way that `native[a]` exceeds. `variance` is sigma² at scale 1 as a formula, None where it is
+    `exact[a]`: the Neyman–Pearson radius where it is sharper than `native[a]`, which has a formula or a curve for every dimension and parameter;
+    this one is enclosed at one rho at a time. `weaker[a]`: sound radii derived on the way that `native[a]` exceeds. `variance` is sigma² at scale 1 as a formula, None where it is
     computed by quadrature; it is finite where all of `finite` are positive. `unimodal`: how psi' ≥ 0 was proved, "" where it was not.
     """
 
@@ -57,10 +57,6 @@ class Family:
         natives = [self.native[adversary].label] if adversary in self.native else []
         converted = [source_name(b, f) for b, f in self.routes[adversary]]
         parts = natives + converted
-        if adversary in self.exact:
-            parts.append(
-                f"{self.exact[adversary].label} (with a table: python -m derive compile {self.spec.name} --dim DIM --adversary {adversary})"
-            )
         return parts[0] if len(parts) == 1 else "best of: " + "; ".join(parts)
 
 

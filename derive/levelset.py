@@ -299,7 +299,7 @@ def _shells(profile: Profile, reduction: Reduction, kind: str, unimodal: str) ->
         ),
         Step(
             "Radius",
-            "R(rho(e)) = e: enclosed by ball arithmetic at any rho, and from below by a table made for one dimension and one set of parameters.",
+            "R(rho(e)) = e: found in floats, then proved from both sides in ball arithmetic, by the dual from below and by chords of the growth from above.",
         ),
     )
     return Derivation(reduction.adversary, "level set", True, LevelSet(kind), reduction, steps, form="table")

@@ -52,7 +52,7 @@ def query(
         radius (the generated function at the largest double ≤ rho; "inf" where it is infinite); lower and upper, an enclosure of the
         method's radius; np_upper, a Neyman–Pearson bound of what any method can certify from rho (None where none was computed), the
         np_direction of its shift, np_upper_assurance (how it is known) and gap = np_upper/lower - 1, rounded up; method, tight, assurance; exact, the enclosure and method of the exact
-        level-set radius where that is sharper and needs a table (else None).
+        level-set radius where that is sharper than what the generated code returns (else None).
 
     Raises:
         SpecError: for anything outside its domain.

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
+from typing import TypeVar
 
 from flint import arb, arb_series
 
@@ -36,6 +37,7 @@ from derive.enclosure.series import (
 from derive.enclosure.taylor import Undecided, coefficients, constant_term, last_coefficient, recentred
 
 _SMALL_POWER = 16
+Number = TypeVar("Number", arb, arb_series)
 KINDS = ("shell", "face")
 
 
@@ -56,14 +58,14 @@ class ShellLaw:
         """n: the share of a ball that meets the shifted larger one is z**n."""
         return self.dim if self.kind == "shell" else 1
 
-    def outside(self, z: arb_series | arb) -> arb_series | arb:
+    def outside(self, z: Number) -> Number:
         """P(‖X + v‖ > s⁺) given ‖X‖ = r, for 0 < z < 1."""
         if self.kind == "shell":
             return 1 - whole_power(z, self.dim - 1) / 2
         return (1 - z) * (1 - arb(1) / self.dim) + arb(1) / (2 * self.dim)
 
 
-def whole_power(z: arb_series | arb, n: int) -> arb_series | arb:
+def whole_power(z: Number, n: int) -> Number:
     """z**n for z > 0: by products for small n, which do not mind a z near 0."""
     if n == 0:
         return z * 0 + 1

@@ -197,13 +197,13 @@ def _comparison(family: Family, adversary: str) -> list[Step]:
 
 
 def _sharper(family: Family, adversary: str) -> list[Step]:
-    """The exact radius, where it needs a table."""
+    """The exact radius, where the generated code does not return it."""
     if adversary not in family.exact:
         return []
     exact = family.exact[adversary]
     text = (
-        "The radius above holds for all dimensions and parameters at once. The exact Neyman–Pearson radius is larger; it has no closed form, and is used "
-        f"where a table is at hand: python -m derive compile {family.spec.name} --dim DIM --adversary {adversary}"
+        "The radius above is what the generated code returns. The exact Neyman–Pearson radius is larger; it has no closed form, and is enclosed at any rho "
+        f"by: python -m derive radius {family.spec.name} --adversary {adversary} --dim DIM --rho RHO"
         + "".join(f" --param {q.name}=VALUE" for q in family.spec.parameters)
         + "."
     )

@@ -12,6 +12,7 @@ from derive.engine import Family, derive_family
 from derive.formula import dim as d
 from derive.formula import r
 from derive.pages.explain import explain
+from derive.query import query
 from derive.spec import Spec, find_spec
 from generated.registry import load
 
@@ -46,8 +47,10 @@ def test_which_families_have_a_sharper_exact_radius(name: str, kinds: dict[str, 
     for adversary in kinds:
         assert family.exact[adversary].label == "level set, tight"
         assert family.native[adversary].method == "differential"
-        assert f"compile {name} --dim DIM --adversary {adversary}" in family.method(adversary)
-        assert "Exact radius: worst shift" in explain(family, adversary)
+        shown = explain(family, adversary)
+        assert (
+            "Exact radius: worst shift" in shown and f"derive radius {name} --adversary {adversary}" in shown
+        )
 
 
 def test_densities_that_are_not_unimodal_have_none() -> None:
@@ -158,3 +161,14 @@ def test_a_coordinate_radius_of_heavy_tails_is_no_certificate(
     family = derive_family(find_spec(name))
     assert not family.exact and family.native["1"].method == "differential"
     assert (r in family.profile.psi.free_symbols) and family.views[0].geometry == "product"
+
+
+def test_the_command_prints_both_radii_and_their_bracket() -> None:
+    result = query(find_spec("exp_linf"), "inf", 10, "0.99", ["k=2"], None, None)
+    assert result["method"] == "differential" and not result["tight"]
+    exact = result["exact"]
+    assert exact["method"] == "level set, tight"
+    assert float(exact["lower"]) == pytest.approx(0.75945382017152, rel=1e-13)
+    assert result["radius"] <= float(result["lower"]) < float(exact["lower"])
+    assert float(result["np_upper"]) == pytest.approx(float(exact["upper"]), rel=1e-12)
+    assert query(find_spec("gaussian"), "2", 10, "0.99", [], None, None)["exact"] is None
