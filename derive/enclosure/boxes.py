@@ -121,7 +121,7 @@ class Shares:
         ((1 + ϱ)² - z²)**a/ϱ**k for every ϱ > 0; past 1 it is 0.
         """
         terms = coefficients(cosine, ctx.cap)
-        nearest = abs(terms[0]).lower()
+        nearest = abs(terms[0]).lower().max(arb(0))
         if len(terms) > self.power or not terms[0].is_finite():
             raise Undecided("the cap may be empty or whole here")
         outer, a, z = [value], float(self.power), min(float(nearest), 1.0)
@@ -144,12 +144,15 @@ class Shares:
         where = hull(first.lower(), final.upper())
         if not (bool(where > -700) and bool(where < law.ceiling)):
             raise Undecided("psi does not reach this level")
-        here, there = law.steepness.at(panel), law.steepness.at(where)
-        if not (bool(there > 0)):
+        with Terms(2):
+            steepness, bend = coefficients(law.steepness.series(arb_series([hull(panel, where), 1])), 2)
+        there = law.steepness.at(where)
+        if not (bool(steepness > 0) and bool(there > 0)):
             raise Undecided("psi is too flat here")
-        middle = levels.mid()
+        middle, crude = levels.mid(), side * levels / steepness
         centre = law.level(law.psi.at(panel.mid()) + side * middle, (first + final) / 2) - panel.mid()
-        ratio = centre + (panel - panel.mid()) * (here / there - 1) + side * (levels - middle) / there
+        slope = -crude * bend / there  # of log(s/r) in log r: steepness(r)/steepness(s) - 1
+        ratio = _common(centre + (panel - panel.mid()) * slope + side * (levels - middle) / there, crude)
         with Terms(path.count + path.from_zero):
             goal = law.psi.at(panel) + side * path.level
             series = coefficients(inverse(law, where, goal), path.count + path.from_zero)

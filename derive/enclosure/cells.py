@@ -26,11 +26,13 @@ NODES, LEVELS = 16, 8
 RELATIVE = 2.0**-34
 """The error allowed, relative in e."""
 SHARE = 256
-FIRST, WIDER = 0.3, 1.5
+FIRST, WIDER = 0.3, 2.5
 """Half the first cell's width in units of the radius of a unit Gaussian, and the growth from cell to cell at most."""
-CELLS, TRIES = 200, 12
+CELLS, TRIES, FIRST_TRIES = 200, 12, 5
+NEAR = 2.0**-7
+"""A distance, in the same units, that tells how the gap 1/2 - fail bends."""
 PRECISION = 400
-GRID_BITS, SHORT_BITS, CORNER_BITS = 12, 30, 20
+GRID_BITS, WIDTH_BITS, SHORT_BITS, CORNER_BITS = 26, 10, 30, 20
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class LevelCell:
     """R(1 - p) ≥ centre + half·x for every x in [-1, 1] and every p ≤ fail(x).
 
     `fail` holds exact monomial coefficients in x; it falls from x = -1 to 1. `witnesses` are triples (p, t, e) of doubles: h(t, e) ≥ p
-    is provable at each, and fail(x) < p there.
+    is provable at each, and fail(x) < p there; so close to p = 1/2 that no double lies between, there are none.
     """
 
     centre: arb
@@ -133,8 +135,9 @@ class _March:
         self.rule = interpolation(NODES, ctx.prec)
 
     def cells(self) -> list[LevelCell]:
-        found: list[LevelCell] = []
-        start, half = 0.0, FIRST * self.unit
+        first, growth = self._first()
+        found = [first]
+        start, half = float(first.centre + first.half), float(first.half) * growth
         while len(found) < CELLS:
             cell, growth = self._cell(start, half)
             found.append(cell)
@@ -143,17 +146,38 @@ class _March:
             start, half = float(cell.centre + cell.half), float(cell.half) * growth
         raise ArithmeticError(f"a table of the level-set radius would need more than {CELLS} cells")
 
-    def _cell(self, start: float, half: float) -> tuple[LevelCell, float]:
+    def _first(self) -> tuple[LevelCell, float]:
+        """The cell at e = 0: wide, or straight and narrow where the law is not smooth there (heavy tails)."""
+        try:
+            return self._cell(0.0, FIRST * self.unit, FIRST_TRIES)
+        except ArithmeticError:
+            distance = NEAR * self.unit
+            level, _ = self.law.guess(distance, self._level(distance))
+            at = Witness(arb(level), arb(distance))
+            error = arb(RELATIVE * NEAR**3)
+            shifted, own = self.law.masses(at, error, error)
+            gap = 0.5 - own - (-at.level).exp() * (0.5 - shifted)
+            bend = max(1 - float(gap / (self.slope * distance)), NEAR**3) / distance**2
+            half = max(1, math.floor(math.sqrt(RELATIVE / 2 / bend) / 2 / self.grid)) * self.grid
+            fall = self.slope * half
+            return LevelCell(arb(half), arb(half), (0.5 - fall, -fall), ()), 1.0
+
+    def _cell(self, start: float, half: float, tries: int = TRIES) -> tuple[LevelCell, float]:
         """A cell that starts here, of this half width or less, and by what factor the next one may be wider."""
         problem = ArithmeticError("")
-        for _ in range(TRIES):
-            half = max(1, round(self._shortened(start, half) / self.grid)) * self.grid
+        for _ in range(tries):
+            half = self._on_grid(self._shortened(start, half))
             path, allowed = self._path(start, half)
             try:
                 return self._proved(path, allowed)
             except ArithmeticError as found:
                 problem, half = found, half * (found.factor if isinstance(found, _TooWide) else 0.6)
         raise problem
+
+    def _on_grid(self, half: float) -> float:
+        """Few bits, at most WIDTH_BITS, so that the distances of the nodes are doubles."""
+        unit = max(self.grid, 2.0 ** (math.frexp(half)[1] - WIDTH_BITS))
+        return max(1, round(half / unit)) * unit
 
     def _shortened(self, start: float, half: float) -> float:
         """Widths that would reach well below the smallest fail probability are cut."""
@@ -195,7 +219,8 @@ class _March:
         return Path(arb(centre), arb(half), terms), arb(allowed)
 
     def _proved(self, path: Path, allowed: arb) -> tuple[LevelCell, float]:
-        corner = arb(2) ** -CORNER_BITS if path.first else arb(1)
+        narrow = min(1.0, float(path.half) / (FIRST * self.unit))
+        corner = arb(2) ** -round(CORNER_BITS + math.log2(narrow)) if path.first else arb(1)
         share = allowed / SHARE
         rest = self.law.remainder(path, NODES + path.first, allowed / 4 / self.rule.product, share * corner)
         error = (rest.coefficient * self.rule.product).upper()
@@ -218,7 +243,10 @@ class _March:
             terms[0] -= error
         if not (all(c.is_exact() for c in terms) and negative([k * c for k, c in enumerate(terms)][1:])):
             raise ArithmeticError("the fail probability of a cell could not be proved to fall")
-        return LevelCell(path.centre, path.half, tuple(terms), tuple(witnesses)), min(WIDER, 0.97 * factor)
+        kept = [w for w, x in zip(witnesses, self.rule.nodes, strict=True) if bool(value(terms, x) < w[0])]
+        later = path.centre / (path.centre + 2 * path.half)  # farther out fail falls faster
+        growth = min(WIDER, 0.97 * factor * (float(later) if bool(path.centre > 3 * self.unit) else 1.0))
+        return LevelCell(path.centre, path.half, tuple(terms), tuple(kept)), growth
 
     def _node(self, path: Path, x: arb, error: arb) -> tuple[Witness, arb]:
         """h at a node."""

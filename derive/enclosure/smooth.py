@@ -26,7 +26,8 @@ GUARD = 60
 CRUDE = 64
 PANELS, MOST = 48, 1500
 PARTS = 3
-ROUNDS = 3
+SAMPLE, WORTH = 4, 4
+"""Panels are halved when that makes the bounds of the largest few this much smaller."""
 DEPTH, JOIN = 12, 8
 DROP = 512
 
@@ -152,28 +153,29 @@ class _Bound:
     def found(self, enough: arb) -> Remainder:
         done = self._evaluated(self.law.panels)
         best = self._sum(done)
-        for _ in range(ROUNDS):
-            if bool(best.coefficient < enough):
+        while not bool(best.coefficient < enough):
+            done.sort(key=lambda one: -float(one.coefficient))
+            trial = self._halved(done[:SAMPLE])
+            if not _total(trial) * WORTH < _total(done[:SAMPLE]):
                 break
-            share = best.coefficient / (2 * len(done))
-            wide = [one for one in done if bool(one.coefficient > share)]
-            if 2 * len(wide) + len(done) > MOST:
+            share = _total(done) / (2 * len(done))
+            count = max(SAMPLE, sum(float(one.coefficient) > share for one in done))
+            if count + len(done) > MOST:
                 break
-            kept = [one for one in done if not bool(one.coefficient > share)]
-            finer = self._evaluated([half for one in wide for half in self.law.split(one.panel)])
-            done, before = kept + finer, best
+            done = [*trial, *self._halved(done[SAMPLE:count]), *done[count:]]
             best = self._sum(done)
-            if bool(best.coefficient * 2 > before.coefficient):
-                break
         self.law.panels = self._coarser(done)
         return best
 
+    def _halved(self, parts: list[_Part]) -> list[_Part]:
+        return self._evaluated([half for one in parts for half in self.law.split(one.panel)])
+
     def _coarser(self, parts: list[_Part]) -> list[Panel]:
         """Where the next path starts: halves that add little are joined."""
-        share = sum((one.coefficient for one in parts), arb(0)) / (JOIN * len(parts))
+        share = _total(parts) / (JOIN * len(parts))
         small: dict[int, list[_Part]] = {}
         for one in parts:
-            if one.panel.parent is not None and bool(one.coefficient < share):
+            if one.panel.parent is not None and float(one.coefficient) < share:
                 small.setdefault(id(one.panel.parent), []).append(one)
         joined = {key: two for key, two in small.items() if len(two) == 2}
         kept = [one.panel for one in parts if id(one.panel.parent) not in joined]
@@ -234,3 +236,7 @@ class _Bound:
             total = sum((a * b for a, b in zip(reversed(decay), plus, strict=True)), minus)
             worst = worst.max(abs(total).upper())
         return Remainder(worst, slack.upper())
+
+
+def _total(parts: list[_Part]) -> float:
+    return sum(float(one.coefficient) for one in parts)

@@ -1,0 +1,166 @@
+"""Cells of level-set radii: below independent values everywhere and near them, and a raised cell is refuted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import mpmath
+import pytest
+import sympy as sp
+from flint import arb, arb_poly, ctx
+
+from derive.enclosure.cells import LevelCell, level_cells
+from derive.enclosure.interpolation import Interpolation, negative, value
+from derive.enclosure.radial import RadialDensity
+from derive.enclosure.smooth import SmoothLaw
+from derive.enclosure.witness import Witness, level_set_ball, level_set_witness, proves_at_least
+from derive.formula import r
+
+REFERENCES = Path(__file__).resolve().parents[4] / "shared" / "peers" / "reference_radii.json"
+DIM = 3072
+SMALLEST = "1e-4"
+NEARNESS = 2e-10
+DENSITIES = {
+    "gaussian": RadialDensity(r**2 / 2, sp.Integer(DIM)),
+    "exponential": RadialDensity(r, sp.Integer(DIM)),
+}
+
+
+@pytest.fixture(autouse=True)
+def precise() -> Iterator[None]:
+    before, ctx.prec = ctx.prec, 300
+    yield
+    ctx.prec = before
+
+
+@pytest.fixture(scope="module")
+def tables() -> dict[str, list[LevelCell]]:
+    before, ctx.prec = ctx.prec, 300
+    try:
+        small = arb(SMALLEST)
+        return {
+            name: level_cells(SmoothLaw(density, DIM, small), small) for name, density in DENSITIES.items()
+        }
+    finally:
+        ctx.prec = before
+
+
+def radius(cells: list[LevelCell], p: arb) -> arb:
+    """The largest distance that the cells certify for p, nearly, from below."""
+    cell = next(c for c in cells if bool(value(c.fail, arb(1)) <= p))
+    low, high = arb(-1), arb(1)
+    for _ in range(120):
+        middle = ((low + high) / 2).mid()
+        if bool(value(cell.fail, middle) >= p):
+            low = middle
+        else:
+            high = middle
+    return cell.centre + cell.half * low
+
+
+def check(found: arb, exact: arb) -> None:
+    """Below the exact radius, by 2e-10 of it at most."""
+    assert bool(found < exact), f"{found} is above {exact}"
+    assert float((exact - found) / exact) < NEARNESS
+
+
+def test_cells_join_and_fall_from_a_half(tables: dict[str, list[LevelCell]]) -> None:
+    for cells in tables.values():
+        assert value(cells[0].fail, arb(-1)) == 0.5
+        assert cells[0].centre == cells[0].half
+        for one, following in zip(cells, cells[1:], strict=False):
+            assert one.centre + one.half == following.centre - following.half
+        assert bool(value(cells[-1].fail, arb(1)) <= arb(SMALLEST))
+        assert all(c.is_exact() for cell in cells for c in cell.fail)
+        assert all(negative([k * c for k, c in enumerate(cell.fail)][1:]) for cell in cells)
+        assert len(cells) <= 10
+
+
+@pytest.mark.parametrize(
+    "gap", ["1e-16", "1e-12", "1e-6", "0.001", "0.05", "0.2", "0.3", "0.4", "0.45", "0.49", "0.499", "0.4998"]
+)
+def test_the_gaussian_radius_is_the_normal_quantile(tables: dict[str, list[LevelCell]], gap: str) -> None:
+    with mpmath.workdps(60):
+        exact = arb(mpmath.nstr(mpmath.sqrt(2) * mpmath.erfinv(2 * mpmath.mpf(gap)), 50))
+    check(radius(tables["gaussian"], arb(0.5) - arb(gap)), exact)
+
+
+def references() -> list[dict[str, str]]:
+    found = json.loads(REFERENCES.read_text())["cases"] if REFERENCES.exists() else []
+    return [
+        case
+        for case in found
+        if case["family"] == "exp_l2"
+        and case["method"].startswith("level set")
+        and case["dim"] == DIM
+        and case["params"] == {"k": 1, "j": 0}
+        and 1 - Fraction(case["rho"]) > Fraction(SMALLEST)
+    ]
+
+
+@pytest.mark.parametrize("case", references(), ids=lambda case: case["rho"])
+def test_undercuts_the_reference(tables: dict[str, list[LevelCell]], case: dict[str, str]) -> None:
+    p = 1 - Fraction(case["rho"])
+    found = radius(tables["exponential"], arb(p.numerator) / p.denominator)
+    last_digit = arb(10) ** -len(case["radius"].split(".")[1])
+    check(found, arb(case["radius"]) + last_digit)
+
+
+@pytest.mark.parametrize("p", ["0.4321", "0.123", "0.0007"])
+def test_never_above_an_enclosure(tables: dict[str, list[LevelCell]], p: str) -> None:
+    check(
+        radius(tables["exponential"], arb(p)), level_set_ball(DENSITIES["exponential"], DIM, arb(p)).lower()
+    )
+
+
+@pytest.mark.parametrize(("number", "place"), [(0, "0.3"), (3, "-0.7"), (-1, "0.9")])
+def test_a_raised_cell_is_refuted(tables: dict[str, list[LevelCell]], number: int, place: str) -> None:
+    """At 1 + 1e-9 times its fail probability a cell's distance is proved to be too long."""
+    cell = tables["exponential"][number]
+    distance = cell.centre + cell.half * arb(place)
+    raised = (value(cell.fail, arb(place)) * (1 + arb("1e-9"))).mid()
+    _, high = level_set_witness(DENSITIES["exponential"], DIM, raised)
+    assert bool(high.distance < distance)
+
+
+def test_witnesses_prove_their_nodes(tables: dict[str, list[LevelCell]]) -> None:
+    for number in (0, 2, -1):
+        cell = tables["exponential"][number]
+        assert len(cell.witnesses) >= 12
+        for p, level, distance in cell.witnesses[:: len(cell.witnesses) - 1]:
+            place = (arb(distance) - cell.centre) / cell.half
+            assert bool(value(cell.fail, place) < p)
+            assert proves_at_least(
+                DENSITIES["exponential"], DIM, arb(p), Witness(arb(level), arb(distance))
+            ), f"no proof at {distance}"
+
+
+def test_laws_that_are_not_smooth_enough_are_refused() -> None:
+    with pytest.raises(ArithmeticError, match="dimensions"):
+        SmoothLaw(RadialDensity(r, sp.Integer(8)), 8, arb("1e-3"))
+    bent = sp.Piecewise((r**2 / 2, r < 8), (8 * r - 32, True))
+    law = SmoothLaw(RadialDensity(bent, sp.Integer(64), (sp.Integer(8),)), 64, arb("1e-3"))
+    with pytest.raises(ArithmeticError):
+        level_cells(law, arb("1e-3"))
+    with pytest.raises(ValueError, match="between 0 and 1/2"):
+        level_cells(law, arb("0.5"))
+
+
+def test_interpolation_bounds_its_error() -> None:
+    rule = Interpolation(12)
+    values = [x.exp() + arb(0, "1e-20") for x in rule.nodes]
+    terms, error = rule.through(values)
+    rest = rule.product * arb(1).exp() / arb(12).gamma() / 12  # |exp⁽¹²⁾|/12! ≤ e/12!
+    assert bool(error < arb("1e-18")) and bool(rule.product < arb(2) ** -11 * arb("1.01"))
+    worst = max(float(abs(value(terms, arb(k) / 50) - (arb(k) / 50).exp())) for k in range(-50, 51))
+    assert 0.2 * float(rest) < worst < float(rest + error)
+
+
+def test_a_sign_is_proved_or_not() -> None:
+    line = list(arb_poly([-1, 1]).coeffs())  # x - 1
+    assert not negative(line)
+    assert negative(line, arb(-1), arb("0.99"))
+    assert not negative([arb(-1), arb(0), arb("1.001")])
