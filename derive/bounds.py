@@ -51,6 +51,7 @@ def enclose(
 ) -> Enclosure:
     """The enclosure of the radius at an exact rho and scale; SpecError outside the domain, ArithmeticError where none can be proved."""
     values = checked_values(family, dim, parameters)
+    family = family.at(values)
     previous = ctx.prec
     ctx.prec = PRECISION
     try:

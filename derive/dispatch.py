@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sympy as sp
 
-from derive.engine import Family, source_name
+from derive.derivation import Closed, Cosine, Derivation, Tabulated
+from derive.engine import Family, Member, source_name
 from derive.printer import code
 
 ARGUMENTS = (
@@ -22,9 +23,39 @@ def passed(family: Family) -> str:
     return "".join(f", {q.name}={q.name}" for q in family.spec.parameters)
 
 
+BESIDE = "_differential"
+"""Ends the names of differential radii beside a larger one by level sets."""
+
+
+def beside_level_sets(family: Family, adversary: str) -> Derivation | None:
+    """The differential radius beside an exact one: a runner-up's growth is bounded by it (flat densities need none)."""
+    if family.native[adversary].method != "level set" or family.profile.flat:
+        return None
+    known = Closed | Tabulated | Cosine
+    others = (d for d in family.weaker.get(adversary, ()) if d.method == "differential")
+    return next((d for d in others if isinstance(d.evaluation, known)), None)
+
+
+def guard(member: Member) -> str:
+    """The condition under which the member's radii hold, as code."""
+    return " and ".join(f"{s} == {float(v)!r}" for s, v in sorted(member.values.items(), key=str))
+
+
+def fixed(member: Member) -> str:
+    """The member's parameter values by name, after another argument."""
+    return "".join(f", {s}={float(v)!r}" for s, v in sorted(member.values.items(), key=str))
+
+
 def dispatch(family: Family) -> list[str]:
     """`routes`, `method`, `radius` and, for noise uniform on a cube, `half_width`, one block each."""
     names = ", ".join(f"l{a}" for a in family.adversaries)
+    chosen = []
+    for member in family.members:
+        chosen += [f"    if {guard(member)}:"]
+        chosen += [f"        return _routes{member.suffix}(name, dim{passed(member.family)})"]
+    refusal = (
+        '    raise ValueError(f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))'
+    )
     blocks = [
         "\n".join(
             [
@@ -32,9 +63,14 @@ def dispatch(family: Family) -> list[str]:
                 '    """Every sound radius known here against this norm, by its source; ValueError for a norm without one."""',
                 f"    check(dim=dim{passed(family)})",
                 "    name = special.norm_name(adversary)",
-                *_route_lines(family),
-                '    raise ValueError(f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))',
+                *chosen,
+                *_route_lines(family, ""),
+                refusal,
             ]
+        ),
+        *(
+            "\n".join([*_member_head(member), *_route_lines(member.family, member.suffix), refusal])
+            for member in family.members
         ),
         "\n".join(
             [
@@ -61,17 +97,38 @@ def dispatch(family: Family) -> list[str]:
     return blocks + _half_width(family)
 
 
-def _route_lines(family: Family) -> list[str]:
+def _member_head(member: Member) -> list[str]:
+    arguments = "".join(f", {q.name}: float" for q in member.family.spec.parameters)
+    others = " and ".join(view.geometry for view in member.family.views[1:])
+    where = ", ".join(f"{s} = {v}" for s, v in sorted(member.values.items(), key=str))
+    return [
+        f"def _routes{member.suffix}(name: str, dim: int{arguments}) -> tuple[special.Route, ...]:",
+        f'    """The same where {where}, at which the level sets are {others} as well."""',
+    ]
+
+
+def _route_lines(family: Family, suffix: str) -> list[str]:
     """The body of `routes`: its own radius, then the conversions, for each norm."""
     lines = [
-        f"    l{a} = partial(radius_l{a}, dim=dim{passed(family)})"
+        f"    l{a} = partial(radius_l{a}{suffix}, dim=dim{passed(family)})"
         for a in family.native
         if any(a == b or a in dict(family.routes[b]) for b in family.adversaries)
+    ]
+    lines += [
+        f"    l{a}{BESIDE} = partial(radius_l{a}{BESIDE}, dim=dim{passed(family)})"
+        for a in family.native
+        if not suffix and beside_level_sets(family, a)
     ]
     for a in family.adversaries:
         found = [(a, sp.Integer(1))] if a in family.native else []
         lines.append(f'    if name == "{a}":')
-        routes = [_route(family, a, b, factor) for b, factor in [*found, *family.routes[a]]]
+        sources = [*found, *family.routes[a]]
+        routes = [_route(family, a, b, factor) for b, factor in sources]
+        routes += [
+            _route(family, a, b, factor, BESIDE)
+            for b, factor in sources
+            if not suffix and beside_level_sets(family, b)
+        ]
         if len(routes) == 1:
             lines.append(f"        return ({routes[0]},)")
         else:
@@ -79,10 +136,15 @@ def _route_lines(family: Family) -> list[str]:
     return lines
 
 
-def _route(family: Family, adversary: str, other: str, factor: sp.Expr) -> str:
-    source = family.native[other].label if other == adversary else source_name(other, factor)
-    parts = [f'"{source}"', f"l{other}"] + ([] if factor == 1 else [code(factor)])
-    parts += ["differential=True"] if family.native[other].method == "differential" else []
+def _route(family: Family, adversary: str, other: str, factor: sp.Expr, beside: str = "") -> str:
+    derivation = beside_level_sets(family, other) if beside else None
+    derivation = derivation or family.native[other]
+    source = derivation.label if other == adversary else source_name(other, factor)
+    parts = [f'"{source}"', f"l{other}{beside}"] + ([] if factor == 1 else [code(factor)])
+    if derivation.method == "differential":
+        closed = isinstance(derivation.evaluation, Closed) and not derivation.special
+        parts.append("accuracy=special.CLOSED" if closed else "accuracy=special.CURVE")
+    parts += ["alone=False"] if beside else []
     return f"special.Route({', '.join(parts)})"
 
 

@@ -10,7 +10,7 @@ from functools import partial
 import sympy as sp
 
 from derive.derivation import Closed, Cone, Derivation, Lattice
-from derive.dispatch import ARGUMENTS, dispatch, passed, signature
+from derive.dispatch import ARGUMENTS, BESIDE, beside_level_sets, dispatch, fixed, passed, signature
 from derive.engine import Family
 from derive.formula import NormalQuantile, fail, gap, rho, z
 from derive.header import header
@@ -27,6 +27,11 @@ def module_text(family: Family, verified: Sequence[str]) -> str:
     parts += density_lines(family) if needs_density(family) else []
     for adversary, derivation in family.native.items():
         parts.append(_native(family, adversary, derivation))
+        beside = beside_level_sets(family, adversary)
+        parts += [_native(family, adversary, beside, BESIDE)] if beside else []
+    for member in family.members:
+        for adversary, derivation in member.family.native.items():
+            parts.append(_native(member.family, adversary, derivation, member.suffix, fixed(member)))
     parts += dispatch(family)
     for adversary, derivation in family.native.items():
         if derivation.method == "differential":
@@ -98,16 +103,17 @@ def _plain(condition: sp.Expr) -> str:
     return re.sub(r"\bd\b", "dim", str(sp.sstr(sp.factor(sp.together(condition)))))
 
 
-def _native(family: Family, adversary: str, derivation: Derivation) -> str:
+def _native(family: Family, adversary: str, derivation: Derivation, suffix: str = "", more: str = "") -> str:
+    """One radius function, and its curve; for a member with its `suffix` and, in `more`, its fixed parameters."""
     lines = [
         "@special.traceable",
-        f"def radius_l{adversary}({ARGUMENTS}{signature(family)}) -> special.Array:",
+        f"def radius_l{adversary}{suffix}({ARGUMENTS}{signature(family)}) -> special.Array:",
         f'    """Certified l{adversary} radius at confidence rho: {derivation.label}. Never above the true radius of the method.',
         "",
         "    rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.",
         "    log_fail: log(1 - rho) instead of rho.",
         '    """',
-        f"    check(dim=dim{passed(family)})",
+        f"    check(dim=dim{passed(family)}{more})",
         "    at = special.prepare(rho, log_fail)",
     ]
     for values, closed in derivation.special:
@@ -122,12 +128,12 @@ def _native(family: Family, adversary: str, derivation: Derivation) -> str:
             lines += _closed_lines(derivation.evaluation, "    ")
         case _:
             lines.append(
-                f"    value = _curve_l{adversary}(dim{''.join(', ' + n for n in _names(family))})(at)"
+                f"    value = _curve_l{adversary}{suffix}(dim{''.join(', ' + n for n in _names(family))})(at)"
             )
     lines.append("    return special.finish(at, value, scale)")
     if isinstance(derivation.evaluation, Closed):
         return "\n".join(lines)
-    return _curve(family, adversary, derivation) + "\n\n\n" + "\n".join(lines)
+    return _curve(family, adversary, derivation, suffix) + "\n\n\n" + "\n".join(lines)
 
 
 def _closed_lines(closed: Closed, indent: str) -> list[str]:
@@ -138,9 +144,9 @@ def _closed_lines(closed: Closed, indent: str) -> list[str]:
     return [*lines, f"{indent}value = {text}"]
 
 
-def _curve(family: Family, adversary: str, derivation: Derivation) -> str:
+def _curve(family: Family, adversary: str, derivation: Derivation, suffix: str) -> str:
     arguments = "".join(f", {n}: float" for n in _names(family))
-    lines = [f"def _curve_l{adversary}(dim: int{arguments}) -> special.RadiusCurve:"]
+    lines = [f"def _curve_l{adversary}{suffix}(dim: int{arguments}) -> special.RadiusCurve:"]
     match derivation.evaluation:
         case Cone(weight, law, terms):
             lines += [
@@ -155,7 +161,7 @@ def _curve(family: Family, adversary: str, derivation: Derivation) -> str:
                 f"    return special.binomial_curve(dim, {code(slope)})",
             ]
         case _:
-            lines = curve_lines(family, adversary, derivation)
+            lines = curve_lines(family, adversary, derivation, suffix)
     return "\n".join(lines)
 
 

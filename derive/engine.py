@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import sympy as sp
 
-from derive.derivation import Closed, Cone, Derivation
+from derive.derivation import Closed, Cone, Derivation, Lattice
 from derive.differential import differential
 from derive.formula import dim, r
 from derive.geometry import View, reductions, views
@@ -27,12 +27,27 @@ _INVERSE = {"1": sp.Integer(1), "2": sp.Rational(1, 2), "inf": sp.Integer(0)}
 
 
 @dataclass(frozen=True)
+class Member:
+    """Parameter values at which a density can be seen with other level sets as well, and what is derived for them alone."""
+
+    values: Mapping[sp.Symbol, sp.Rational]
+    family: Family
+
+    @property
+    def suffix(self) -> str:
+        """What the member's functions are called by, e.g. `_k_2_j_0`."""
+        values = (f"_{s}_{v}" for s, v in sorted(self.values.items(), key=str))
+        return "".join(values).replace("/", "_").replace("-", "m")
+
+
+@dataclass(frozen=True)
 class Family:
     """A density with its derived radii. `routes[a]`: norms whose radius bounds the one for a, with the factor.
 
     `exact[a]`: the Neyman–Pearson radius where it is sharper than `native[a]`, which has a formula or a curve for every dimension and parameter;
     this one is enclosed at one rho at a time. `weaker[a]`: sound radii derived on the way that `native[a]` exceeds. `variance` is sigma² at scale 1 as a formula, None where it is
     computed by quadrature; it is finite where all of `finite` are positive. `unimodal`: how psi' ≥ 0 was proved, "" where it was not.
+    `members`: where at some parameters more is known.
     """
 
     spec: Spec
@@ -47,6 +62,12 @@ class Family:
     routes: Mapping[str, tuple[tuple[str, sp.Expr], ...]]
     conditions: tuple[Condition, ...]
     unimodal: str
+    members: tuple[Member, ...] = ()
+
+    def at(self, values: Mapping[sp.Symbol, sp.Rational]) -> Family:
+        """What is known at these parameters: the member they belong to, or all of the family."""
+        found = (m.family for m in self.members if all(values[s] == v for s, v in m.values.items()))
+        return next(found, self)
 
     @property
     def adversaries(self) -> tuple[str, ...]:
@@ -140,7 +161,7 @@ def _derived(spec: Spec) -> Family:
     declared = {q.symbol - q.lower for q in spec.parameters if q.lower is not None}
     unproved = tuple(c for c in conditions if not c[0].is_positive and c[0] not in declared)
     _require_a_dimension(spec, unproved)
-    return Family(
+    family = Family(
         spec,
         profile,
         tuple(found),
@@ -154,6 +175,23 @@ def _derived(spec: Spec) -> Family:
         unproved,
         unimodal,
     )
+    return replace(family, members=_members(family))
+
+
+def _members(family: Family) -> tuple[Member, ...]:
+    """The parameter values at which psi is one multiple of r or of r**2, if more level sets come with them."""
+    members = []
+    for values in _parameter_values(family.spec, family.profile, exponents=(0, 1)):
+        rest = tuple(q for q in family.spec.parameters if q.symbol not in values)
+        fixed = {**family.spec.fixed, **{str(s): v for s, v in values.items()}}
+        try:
+            found = _derived(replace(family.spec, parameters=rest, fixed=fixed))
+        except SpecError:
+            continue
+        closed = all(isinstance(d.evaluation, Closed | Lattice) for d in found.native.values())
+        if closed and len(found.views) > len(family.views) and set(family.native) <= set(found.native):
+            members.append(Member(values, found))
+    return tuple(members)
 
 
 def _require_a_dimension(spec: Spec, conditions: tuple[Condition, ...]) -> None:
@@ -205,23 +243,10 @@ def special_cases(
 
     Each term coefficient·r**exponent becomes constant when its coefficient or its exponent vanishes.
     """
-    if not isinstance(general.evaluation, Cone) or not spec.parameters or not profile.powers:
+    if not isinstance(general.evaluation, Cone):
         return ()
-    choices: list[list[Mapping[sp.Symbol, sp.Rational]]] = []
-    for coefficient, exponent in profile.powers:
-        options: list[Mapping[sp.Symbol, sp.Rational]] = []
-        for expression in (coefficient, exponent):
-            for symbol in expression.free_symbols & set(spec.symbols):
-                options += [{symbol: v} for v in sp.solve(expression, symbol) if v.is_Rational]
-        if not (coefficient == 0 or exponent == 0):
-            choices.append(options)
     cases = []
-    for combination in itertools.product(*choices):
-        values: dict[sp.Symbol, sp.Rational] = {}
-        if any(values.setdefault(s, v) != v for option in combination for s, v in option.items()):
-            continue
-        if not all(q.contains(values[q.symbol]) for q in spec.parameters if q.symbol in values):
-            continue
+    for values in _parameter_values(spec, profile, exponents=(0,)):
         terms = tuple((c.subs(values), q.subs(values)) for c, q in profile.powers)
         kept = tuple((c, q) for c, q in terms if c != 0)
         score = sum((c * r**q for c, q in kept), sp.Integer(0))
@@ -232,3 +257,29 @@ def special_cases(
         if result and isinstance(result.evaluation, Closed) and (values, result.evaluation) not in cases:
             cases.append((values, result.evaluation))
     return tuple(cases)
+
+
+def _parameter_values(
+    spec: Spec, profile: Profile, exponents: tuple[int, ...]
+) -> Iterator[Mapping[sp.Symbol, sp.Rational]]:
+    """Parameter values, exact as doubles, at which every term of the score vanishes or has one of the exponents."""
+    if not spec.parameters or not profile.powers:
+        return
+    choices: list[list[Mapping[sp.Symbol, sp.Rational]]] = []
+    for coefficient, exponent in profile.powers:
+        options: list[Mapping[sp.Symbol, sp.Rational]] = []
+        for expression in (coefficient, *(exponent - e for e in exponents)):
+            for symbol in expression.free_symbols & set(spec.symbols):
+                options += [{symbol: v} for v in sp.solve(expression, symbol) if _is_double(v)]
+        if not (coefficient == 0 or any(exponent == e for e in exponents)):
+            choices.append(options)
+    for combination in itertools.product(*choices):
+        values: dict[sp.Symbol, sp.Rational] = {}
+        if any(values.setdefault(s, v) != v for option in combination for s, v in option.items()):
+            continue
+        if values and all(q.contains(values[q.symbol]) for q in spec.parameters if q.symbol in values):
+            yield values
+
+
+def _is_double(value: sp.Expr) -> bool:
+    return bool(value.is_Rational) and sp.Rational(float(value)) == value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -41,9 +41,15 @@ def evidence(family: Family, module: ModuleType) -> Evidence:
     for adversary in family.native:
         try:
             for dim, values, confidences in _points(family, adversary):
-                _compare(family, module, adversary, dim, values, confidences, found)
+                function = getattr(module, f"radius_l{adversary}")
+                _compare(family, function, adversary, dim, values, confidences, found)
         except (ArithmeticError, NotImplementedError):
             found.open.add(adversary)
+    for member in family.members:
+        for adversary in member.family.native:
+            for dim in DIMENSIONS[:2]:
+                function = getattr(module, f"radius_l{adversary}{member.suffix}")
+                _compare(member.family, function, adversary, dim, {}, CONFIDENCES[:2], found)
     lines = [_proved(family)]
     if any(not isinstance(d.evaluation, Closed | Lattice) for d in family.native.values()):
         lines.append(
@@ -118,7 +124,7 @@ def _points(
 
 def _compare(
     family: Family,
-    module: ModuleType,
+    function: Callable[..., np.ndarray],
     adversary: str,
     dim: int,
     values: dict[str, sp.Rational],
@@ -126,7 +132,7 @@ def _compare(
     found: _Found,
 ) -> None:
     floats = {name: float(v) for name, v in values.items()}
-    radii = getattr(module, f"radius_l{adversary}")(np.array(confidences), dim=dim, **floats)
+    radii = function(np.array(confidences), dim=dim, **floats)
     found.dims.add(dim)
     exact_values = checked_values(family, dim, values)
     for rho, radius in zip(confidences, radii, strict=True):

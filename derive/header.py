@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import sympy as sp
 
 from derive.derivation import Cone, Cosine, Derivation, Lattice, LevelSet, NumericCone
-from derive.engine import Family
+from derive.engine import NORMS, Family
 from derive.formula import in_rho
 from derive.law import QuadratureLaw
 from derive.sampler import sampler_text
@@ -21,6 +21,12 @@ def header(family: Family, verified: Sequence[str]) -> str:
     domain += [f"{c} > 0" + ("" if g is None else f" where {g} ≠ 0") for c, g in family.conditions]
     radii = [f"    {'l' + a:5} R = {_one_line(d)}   [{d.label}]" for a, d in family.native.items()]
     radii += [f"    {'l' + a:5} {family.method(a)}" for a in family.adversaries if family.routes[a]]
+    for member in family.members:
+        radii.append(f"    where {_values(member.values)}:")
+        radii += [
+            f"        {'l' + a:5} R = {_one_line(d)}   [{d.label}]" for a, d in member.family.native.items()
+        ]
+        radii += [f"        {'l' + a:5} {member.family.method(a)}" for a in NORMS if member.family.routes[a]]
     lines = [
         f'"""{spec.name}: noise with density q(x) ∝ {spec.density}, {TITLES[spec.geometry]}, at scale 1.',
         "",

@@ -16,11 +16,16 @@ Radii at scale 1, for rho > 1/2 (0 below):
     l1    R = integral of dp/Phi(p) from 1 - rho to 1/2, Phi of the cone of mass 1/2; -log(2 - 2*rho) for k = 1   [differential]
     l2    converted from l1: R * 1/sqrt(d)
     linf  converted from l1: R * 1/d
+    where k = 1:
+        l1    R = -log(2 - 2*rho)   [differential, tight]
+        linf  R = integral of dp/Phi(p) from 1 - rho to 1/2, Phi piecewise linear with slopes 1*(2*m - d)   [differential]
+        l2    best of: converted from l1: R * 1/sqrt(d); converted from linf: R
+        linf  best of: differential; converted from l1: R * 1/d
 
 Verified when this file was written:
     proved    the Pearson identity of the radial law; psi' equals its sum of powers; R(1/2) = 0
     tested    float64 nodes of the curves and tables, with a slack downwards that is measured; between nodes of a curve concavity proves the bound
-    enclosed  8 radii (dim 2, 64, 3072): none above its ball-arithmetic lower end, all within 1e-11 of it (relative)
+    enclosed  16 radii (dim 2, 64, 3072): none above its ball-arithmetic lower end, all within 1e-11 of it (relative)
 """
 
 from __future__ import annotations
@@ -73,17 +78,66 @@ def radius_l1(rho: special.Array | None = None, *, dim: int, scale: float = 1.0,
     return special.finish(at, value, scale)
 
 
+def radius_l1_k_1(rho: special.Array, *, dim: int, scale: float = 1.0) -> special.Array:
+    """Certified l1 radius at confidence rho: differential, tight. Never above the true radius of the method.
+
+    rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.
+    """
+    check(dim=dim, k=1.0)
+    xp, rho, above = special.prepare(rho)
+    gap = rho - 0.5
+    value = -xp.log1p(-2.0*gap)
+    return special.finish(xp, above, value, scale)
+
+
+def _curve_linf_k_1(dim: int) -> special.RadiusCurve:
+    """The score takes the values slope · (2 i - dim), i ~ Bin(dim, 1/2)."""
+    return special.binomial_curve(dim, 1.0)
+
+
+def radius_linf_k_1(rho: special.Array, *, dim: int, scale: float = 1.0) -> special.Array:
+    """Certified linf radius at confidence rho: differential. Never above the true radius of the method.
+
+    rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.
+    """
+    check(dim=dim, k=1.0)
+    xp, rho, above = special.prepare(rho)
+    value = _curve_linf_k_1(dim)(xp, rho)
+    return special.finish(xp, above, value, scale)
+
+
 def routes(*, adversary: object, dim: int, k: float = 1.0) -> tuple[special.Route, ...]:
     """Every sound radius known here against this norm, by its source; ValueError for a norm without one."""
     check(dim=dim, k=k)
     name = special.norm_name(adversary)
+    if k == 1.0:
+        return _routes_k_1(name, dim)
     l1 = partial(radius_l1, dim=dim, k=k)
     if name == "1":
-        return (special.Route("differential", l1, differential=True),)
+        return (special.Route("differential", l1, accuracy=special.CURVE),)
     if name == "2":
-        return (special.Route("converted from l1: R * 1/sqrt(d)", l1, dim ** (-0.5), differential=True),)
+        return (special.Route("converted from l1: R * 1/sqrt(d)", l1, dim ** (-0.5), accuracy=special.CURVE),)
     if name == "inf":
-        return (special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, differential=True),)
+        return (special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, accuracy=special.CURVE),)
+    raise ValueError(f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
+
+
+def _routes_k_1(name: str, dim: int) -> tuple[special.Route, ...]:
+    """The same where k = 1, at which the level sets are product as well."""
+    l1 = partial(radius_l1_k_1, dim=dim)
+    linf = partial(radius_linf_k_1, dim=dim)
+    if name == "1":
+        return (special.Route("differential, tight", l1, accuracy=special.CLOSED),)
+    if name == "2":
+        return (
+            special.Route("converted from l1: R * 1/sqrt(d)", l1, dim ** (-0.5), accuracy=special.CLOSED),
+            special.Route("converted from linf: R", linf, accuracy=special.CURVE),
+        )
+    if name == "inf":
+        return (
+            special.Route("differential", linf, accuracy=special.CURVE),
+            special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, accuracy=special.CLOSED),
+        )
     raise ValueError(f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
 
 

@@ -80,11 +80,11 @@ def routes(*, adversary: object, dim: int) -> tuple[special.Route, ...]:
     l1 = partial(radius_l1, dim=dim)
     l2 = partial(radius_l2, dim=dim)
     if name == "1":
-        return (special.Route("differential, tight", l1, differential=True),)
+        return (special.Route("differential, tight", l1, accuracy=special.CLOSED),)
     if name == "2":
-        return (special.Route("differential, tight", l2, differential=True),)
+        return (special.Route("differential, tight", l2, accuracy=special.CLOSED),)
     if name == "inf":
-        return (special.Route("converted from l2: R * 1/sqrt(d)", l2, dim ** (-0.5), differential=True),)
+        return (special.Route("converted from l2: R * 1/sqrt(d)", l2, dim ** (-0.5), accuracy=special.CLOSED),)
     raise ValueError(f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
 
 

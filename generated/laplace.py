@@ -86,16 +86,16 @@ def routes(*, adversary: object, dim: int) -> tuple[special.Route, ...]:
     l1 = partial(radius_l1, dim=dim)
     linf = partial(radius_linf, dim=dim)
     if name == "1":
-        return (special.Route("differential, tight", l1, differential=True),)
+        return (special.Route("differential, tight", l1, accuracy=special.CLOSED),)
     if name == "2":
         return (
-            special.Route("converted from l1: R * 1/sqrt(d)", l1, dim ** (-0.5), differential=True),
-            special.Route("converted from linf: R", linf, differential=True),
+            special.Route("converted from l1: R * 1/sqrt(d)", l1, dim ** (-0.5), accuracy=special.CLOSED),
+            special.Route("converted from linf: R", linf, accuracy=special.CURVE),
         )
     if name == "inf":
         return (
-            special.Route("differential", linf, differential=True),
-            special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, differential=True),
+            special.Route("differential", linf, accuracy=special.CURVE),
+            special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, accuracy=special.CLOSED),
         )
     raise ValueError(f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
 

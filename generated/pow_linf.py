@@ -121,18 +121,18 @@ def routes(*, adversary: object, dim: int, a: float = 3200.0) -> tuple[special.R
     linf = partial(radius_linf, dim=dim, a=a)
     if name == "1":
         return (
-            special.Route("differential", l1, differential=True),
-            special.Route("converted from linf: R", linf, differential=True),
+            special.Route("differential", l1, accuracy=special.CURVE),
+            special.Route("converted from linf: R", linf, accuracy=special.CURVE),
         )
     if name == "2":
         return (
-            special.Route("converted from l1: R * 1/sqrt(d)", l1, dim ** (-0.5), differential=True),
-            special.Route("converted from linf: R", linf, differential=True),
+            special.Route("converted from l1: R * 1/sqrt(d)", l1, dim ** (-0.5), accuracy=special.CURVE),
+            special.Route("converted from linf: R", linf, accuracy=special.CURVE),
         )
     if name == "inf":
         return (
-            special.Route("differential", linf, differential=True),
-            special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, differential=True),
+            special.Route("differential", linf, accuracy=special.CURVE),
+            special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, accuracy=special.CURVE),
         )
     raise ValueError(f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
 

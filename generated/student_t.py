@@ -97,11 +97,11 @@ def routes(*, adversary: object, dim: int, nu: float = 5.0) -> tuple[special.Rou
     name = special.norm_name(adversary)
     l1 = partial(radius_l1, dim=dim, nu=nu)
     if name == "1":
-        return (special.Route("differential", l1, differential=True),)
+        return (special.Route("differential", l1, accuracy=special.CURVE),)
     if name == "2":
-        return (special.Route("converted from l1: R * 1/sqrt(d)", l1, dim ** (-0.5), differential=True),)
+        return (special.Route("converted from l1: R * 1/sqrt(d)", l1, dim ** (-0.5), accuracy=special.CURVE),)
     if name == "inf":
-        return (special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, differential=True),)
+        return (special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, accuracy=special.CURVE),)
     raise ValueError(f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
 
 

@@ -99,7 +99,7 @@ def routes(*, adversary: object, dim: int) -> tuple[special.Route, ...]:
     l2 = partial(radius_l2, dim=dim)
     linf = partial(radius_linf, dim=dim)
     if name == "1":
-        return (special.Route("differential, tight", l1, differential=True),)
+        return (special.Route("differential, tight", l1, accuracy=special.CLOSED),)
     if name == "2":
         return (special.Route("level set, tight", l2),)
     if name == "inf":

@@ -178,11 +178,12 @@ class Noise:
 
     def radius(
         self,
-        rho: Any,
+        rho: Any = None,
         adversary: str | float = 1,
         *,
         runner_up: Any = None,
         inputs: Any = None,
+        log_fail: Any = None,
     ) -> Any:
         """Certified radius for top-class probability `rho`, never above the method's exact radius.
 
@@ -195,6 +196,7 @@ class Noise:
             inputs: the inputs themselves, in [0, 1], for the l1 radius of noise uniform on a cube: shifted inputs
                 outside the box [0, 1]^dim need no guarantee. A tensor or array of one input or a batch of them,
                 dim coordinates each; the batch is broadcast against rho.
+            log_fail: log(1 - rho) in place of rho, for 1 - rho as small as may be; alone with the adversary.
 
         Returns:
             Radius in input units, of the kind, shape and device of `rho` (broadcast against the others); 0 for
@@ -204,9 +206,14 @@ class Noise:
 
         Raises:
             ValueError: rho is NaN, outside [0, 1] or not float64; the adversary is not supported; runner_up above
-                1 - rho; inputs outside [0, 1], with another norm than l1, or with noise not uniform on a cube.
+                1 - rho; inputs outside [0, 1], with another norm than l1, or with noise not uniform on a cube; rho and
+                log_fail both or neither given.
         """
         name = self._supported(adversary)
+        if log_fail is not None:
+            if rho is not None or runner_up is not None or inputs is not None:
+                raise ValueError("log_fail takes the place of rho, without runner_up and inputs; give one of the two")
+            return self._from_logarithm(name, log_fail)
         given = [value for value in (rho, runner_up, inputs) if isinstance(value, torch.Tensor | np.ndarray)]
         like = given[0] if given else None
         values = _probabilities("rho", rho, like if isinstance(rho, float) else None)
@@ -222,6 +229,13 @@ class Noise:
             radii = special.best_radius(values, routes, self.scale)
         scalar = not given or (radii.ndim == 0 and isinstance(rho, float))
         return float(radii.reshape(-1)[0]) if scalar else radii
+
+    def _from_logarithm(self, name: str, log_fail: Any) -> Any:
+        scalar = not isinstance(log_fail, torch.Tensor | np.ndarray)
+        values = _probabilities("log_fail", log_fail, None)
+        routes = self._module.routes(adversary=name, dim=self.dim, **self.params)
+        radii = special.best_radius(None, routes, self.scale, values)
+        return float(radii[0]) if scalar else radii
 
     def _in_box(self, name: str, rho: Any, other: Any, inputs: Any, routes: Any) -> Any:
         """The l1 radius for given inputs in the box, at least that of the routes."""

@@ -41,6 +41,7 @@ def explain(family: Family, adversary: str, form: str = "text") -> str:
         steps += _comparison(family, adversary)
         steps += _sharper(family, adversary)
     steps += _conversions(family, adversary)
+    steps += _members(family, adversary)
     title = f"{family.spec.name} against {_NORM[adversary]}"
     return {"text": _text, "markdown": _markdown, "latex": _latex}[form](title, steps)
 
@@ -220,6 +221,24 @@ def _conversions(family: Family, adversary: str) -> list[Step]:
         steps.append(Step("Conversion", text, ((f"R_{adversary}", factor * sp.Symbol(f"R_{other}")),)))
     if len(steps) + (adversary in family.native) > 1:
         steps.append(Step("Best of all", "The largest of these sound radii is returned."))
+    return steps
+
+
+def _members(family: Family, adversary: str) -> list[Step]:
+    """What is returned where some parameters give the density more symmetry."""
+    steps = []
+    for member in family.members:
+        where = ", ".join(f"{s} = {v}" for s, v in sorted(member.values.items(), key=str))
+        seen = "; ".join(f"{view.geometry}: {view.reason}" for view in member.family.views[1:])
+        found = member.family.native.get(adversary)
+        formula = None if found is None else found.formula
+        steps.append(
+            Step(
+                "Special parameters",
+                f"For {where} there are more level sets ({seen}), and the radius is: {member.family.method(adversary)}.",
+                () if formula is None else (("R(rho)", formula),),
+            )
+        )
     return steps
 
 

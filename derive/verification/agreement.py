@@ -74,10 +74,11 @@ def radius_checks(
         except (ValueError, ArithmeticError) as error:
             radii.skipped.add(f"{case}: the module has no radius: {error}")
             continue
-        routes = [(adversary, 1.0)] if adversary in family.native else []
-        routes += [(b, float(factor.subs(dim_symbol, case.dim))) for b, factor in family.routes[adversary]]
+        known = case.known(family)
+        routes = [(adversary, 1.0)] if adversary in known.native else []
+        routes += [(b, float(factor.subs(dim_symbol, case.dim))) for b, factor in known.routes[adversary]]
         try:
-            sources = [(_expected(family, module, b, case), c) for b, c in routes]
+            sources = [(_expected(known, module, b, case), c) for b, c in routes]
         except NoOracle as error:
             radii.skipped.add(str(error))
             continue

@@ -61,6 +61,10 @@ class Case:
     def arguments(self) -> dict[str, Any]:
         return {"dim": self.dim, **{name: float(v) for name, v in self.values.items()}}
 
+    def known(self, family: Family) -> Family:
+        """What the family knows at these parameters."""
+        return family.at(checked_values(family, self.dim, self.values))
+
     def __str__(self) -> str:
         return f"dim={self.dim}" + "".join(f" {n}={float(v):g}" for n, v in self.values.items())
 

@@ -30,7 +30,16 @@ from generated.special.lookup import MissingTable, compile_command, find_table
 from generated.special.monotone import RadialDensity
 from generated.special.quantiles import beta_quantile, gamma_quantile, share
 from generated.special.radial import RadialLaw
-from generated.special.routes import Route, best_radius, best_source, half_lead, method_text, runner_up_radius
+from generated.special.routes import (
+    CLOSED,
+    CURVE,
+    Route,
+    best_radius,
+    best_source,
+    half_lead,
+    method_text,
+    runner_up_radius,
+)
 from generated.special.table import ProvedTable
 from generated.special.tabulated import Tabulated, tabulate
 from generated.special.thresholds import radial_curve
@@ -52,6 +61,8 @@ from generated.special.variates import (
 __all__ = [
     "Array",
     "Confidence",
+    "CLOSED",
+    "CURVE",
     "Functions",
     "GammaLaw",
     "GreedySet",

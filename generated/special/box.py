@@ -58,14 +58,17 @@ def box_radius(lead: torch.Tensor, inputs: torch.Tensor, dim: int, half_width: f
     leads = lead.expand(shape).reshape(-1)
     size = max(1, ROWS // dim)
     parts = [
-        _rows(leads[i : i + size], points[rows[i : i + size]], half_width) for i in range(0, rows.numel(), size)
+        _rows(leads[i : i + size], points[rows[i : i + size]], half_width)
+        for i in range(0, rows.numel(), size)
     ]
     return torch.cat(parts).reshape(shape) if parts else leads.reshape(shape)
 
 
 def _rows(lead: torch.Tensor, points: torch.Tensor, half_width: float) -> torch.Tensor:
     """One radius a row."""
-    away = 1.0 - points  # exact where it is at most 1/2; elsewhere the exact 1 - away tells how it was rounded
+    away = (
+        1.0 - points
+    )  # exact where it is at most 1/2; elsewhere the exact 1 - away tells how it was rounded
     away = torch.where((away >= 0.5) & (1.0 - away > points), torch.nextafter(away, away + 1.0), away)
     reach = torch.sort(torch.maximum(points, away), dim=-1, descending=True).values
     width = 2.0 * half_width

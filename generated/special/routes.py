@@ -22,10 +22,13 @@ import numpy as np
 import torch
 
 from generated.special.arguments import Array, best, require
+from generated.special.traced import tracing
 
-ACCURACY = 2.0**-29
-"""Radii of the differential method are below it by a smaller relative amount, for 1 - rho ≥ FARTHEST (tested against enclosures)."""
+CLOSED, CURVE = 2.0**-40, 2.0**-29
+"""By how much differential radii lie below the exact ones at most, relative, for 1 - rho ≥ FARTHEST (tested against enclosures):
+closed formulas, and curves and tables. Differences of radii rest on it."""
 FARTHEST = 2.0**-20
+TINY = 2.0**-20
 _HALF_DOWN = 0.5 * (1.0 - 2.0**-52)
 """Half, rounded so that the half of a rounded sum is below the half of the sum."""
 _FACTOR_DOWN = 1.0 - 2.0**-51
@@ -36,13 +39,15 @@ _FACTOR_DOWN = 1.0 - 2.0**-51
 class Route:
     """A sound radius for the norm asked for: `factor` times a radius for a norm, with the words for it.
 
-    `radius` is called as radius(rho, scale=…, log_fail=…). `differential`: it is a differential radius, or a multiple of one.
+    `radius` is called as radius(rho, scale=…, log_fail=…). `accuracy` is given where it is a differential radius, or a multiple of
+    one. `alone` is false where another route is never smaller: it serves beside a runner-up only, and may fail at some parameters.
     """
 
     source: str
     radius: Callable[..., Array]
     factor: float = 1.0
-    differential: bool = False
+    accuracy: float | None = None
+    alone: bool = True
 
     def __call__(self, rho: Array | None, scale: float, log_fail: Array | None = None) -> Array:
         unit = scale if self.factor == 1.0 else scale * self.factor * _FACTOR_DOWN
@@ -51,7 +56,7 @@ class Route:
 
 def method_text(routes: Sequence[Route]) -> str:
     """How the radius comes about, in words."""
-    names = [route.source for route in routes]
+    names = [route.source for route in routes if route.alone]
     return names[0] if len(names) == 1 else "best of: " + "; ".join(names)
 
 
@@ -59,13 +64,14 @@ def best_radius(
     rho: Array | None, routes: Sequence[Route], scale: float, log_fail: Array | None = None
 ) -> Array:
     """The largest radius of the routes, elementwise, from rho or from log(1 - rho)."""
-    return best([route(rho, scale, log_fail) for route in routes])
+    return best([route(rho, scale, log_fail) for route in routes if route.alone])
 
 
 def best_source(rho: Array, routes: Sequence[Route], scale: float) -> np.ndarray:
     """The source of the largest radius, elementwise: strings of the shape of `rho`; the first of equals."""
-    radii = [np.asarray(torch.as_tensor(route(rho, scale)).detach().cpu()) for route in routes]
-    return np.array([route.source for route in routes])[np.argmax(np.stack(radii), axis=0)]
+    usual = [route for route in routes if route.alone]
+    radii = [np.asarray(torch.as_tensor(route(rho, scale)).detach().cpu()) for route in usual]
+    return np.array([route.source for route in usual])[np.argmax(np.stack(radii), axis=0)]
 
 
 def runner_up_radius(rho: Array, runner_up: Array, routes: Sequence[Route], scale: float) -> Array:
@@ -73,7 +79,7 @@ def runner_up_radius(rho: Array, runner_up: Array, routes: Sequence[Route], scal
 
     Both float64 arrays or both float64 tensors, broadcast against each other. Rounded down; 0 for rho ≤ runner_up, never below the
     radius of rho alone, and that radius for runner_up = 1 - rho. Differentiable in both.
-    ValueError unless 0 ≤ runner_up ≤ 1 - rho (2**-52 of rounding allowed).
+    ValueError unless 0 ≤ runner_up ≤ 1 - rho (2**-52 of rounding allowed); where that cannot be asked (see `prepare`), NaN instead.
     """
     xp: Any = torch if isinstance(rho, torch.Tensor) else np
     rho, other = xp.broadcast_tensors(rho, runner_up) if xp is torch else np.broadcast_arrays(rho, runner_up)
@@ -86,12 +92,21 @@ def runner_up_radius(rho: Array, runner_up: Array, routes: Sequence[Route], scal
     near = _complement(xp, rho, up=True)
     known = (near >= 0.5) & (near <= 1.0 - FARTHEST)
     safe_near = xp.where(known, near, 0.5 + zero)
+    # 1 - p_b keeps few digits of a small p_b, its logarithm all; rounded up by more than log errs
+    tiny = (other > 0.0) & (other < TINY)
+    log_other = xp.log(xp.where(tiny, other, 0.25 + zero)) * (1.0 - 2.0**-50)
     for route in routes:
-        if route.differential:
-            ahead = route(far, scale)
-            found.append(xp.where(rho > 0.5, _HALF_DOWN * (alone + ahead), zero))
-            behind = route(safe_near, scale) * (1.0 + ACCURACY)
-            found.append(xp.where(known, _HALF_DOWN * (ahead - behind), zero))
+        if route.accuracy is None:
+            continue
+        try:
+            ahead, behind = route(far, scale), route(safe_near, scale) * (1.0 + route.accuracy)
+            ahead = xp.where(tiny, xp.maximum(ahead, route(None, scale, log_other)), ahead)
+        except (ValueError, ArithmeticError):
+            if route.alone:
+                raise
+            continue
+        found.append(xp.where(rho > 0.5, _HALF_DOWN * (alone + ahead), zero))
+        found.append(xp.where(known, _HALF_DOWN * (ahead - behind), zero))
     return best(found)
 
 
@@ -108,9 +123,15 @@ def _inside(xp: Any, rho: Array, other: Array) -> Array:
         other.dtype == (torch.float64 if xp is torch else np.float64),
         f"runner_up must be float64 (a cast to less may lower probabilities), not {other.dtype}",
     )
-    bad = ~((other >= 0.0) & (rho + other <= 1.0 + 2.0**-52))
-    if bool(bad.any()):
-        a, b = float(rho[bad].reshape(-1)[0]), float(other[bad].reshape(-1)[0])
+    good = (other >= 0.0) & (rho + other <= 1.0 + 2.0**-52)
+    if xp is torch and (other.device.type != "cpu" or tracing()):
+        return torch.where(good, other, torch.nan)
+    try:
+        refused = not bool(good.all())
+    except RuntimeError:  # torch.func.vmap has no single truth value
+        return torch.where(good, other, torch.nan)
+    if refused:
+        a, b = float(rho[~good].reshape(-1)[0]), float(other[~good].reshape(-1)[0])
         raise ValueError(
             f"runner_up must lie between 0 and 1 - rho, not {b!r} with rho = {a!r}; of two confidence bounds use min(runner_up, 1 - rho)"
         )

@@ -14,13 +14,13 @@ from runtime.noise import Noise
 
 
 def gaussian(p_a: float, p_b: float) -> mp.mpf:
-    with mp.workdps(360):
+    with mp.workdps(330 if p_b < 1e-40 else 50):
         return mp.sqrt(2) / 2 * (mp.erfinv(2 * mp.mpf(p_a) - 1) - mp.erfinv(2 * mp.mpf(p_b) - 1))
 
 
 def test_gaussian_radii_are_never_above_the_formula_and_close_to_it() -> None:
     noise, generator = Noise("gaussian", 64, scale=1.0), np.random.default_rng(1)
-    for _ in range(300):
+    for _ in range(100):
         p_a = float(generator.uniform(0.001, 1.0))
         p_b = float(min(p_a, 1.0 - p_a) * 10.0 ** generator.uniform(-6.0, 0.0))
         exact = gaussian(p_a, p_b)
