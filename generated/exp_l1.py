@@ -78,16 +78,17 @@ def radius_l1(rho: special.Array | None = None, *, dim: int, scale: float = 1.0,
     return special.finish(at, value, scale)
 
 
-def radius_l1_k_1(rho: special.Array, *, dim: int, scale: float = 1.0) -> special.Array:
+@special.traceable
+def radius_l1_k_1(rho: special.Array | None = None, *, dim: int, scale: float = 1.0, log_fail: special.Array | None = None) -> special.Array:
     """Certified l1 radius at confidence rho: differential, tight. Never above the true radius of the method.
 
     rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.
+    log_fail: log(1 - rho) instead of rho.
     """
     check(dim=dim, k=1.0)
-    xp, rho, above = special.prepare(rho)
-    gap = rho - 0.5
-    value = -xp.log1p(-2.0*gap)
-    return special.finish(xp, above, value, scale)
+    at = special.prepare(rho, log_fail)
+    value = -at.log_fail(2.0)
+    return special.finish(at, value, scale)
 
 
 def _curve_linf_k_1(dim: int) -> special.RadiusCurve:
@@ -95,15 +96,17 @@ def _curve_linf_k_1(dim: int) -> special.RadiusCurve:
     return special.binomial_curve(dim, 1.0)
 
 
-def radius_linf_k_1(rho: special.Array, *, dim: int, scale: float = 1.0) -> special.Array:
+@special.traceable
+def radius_linf_k_1(rho: special.Array | None = None, *, dim: int, scale: float = 1.0, log_fail: special.Array | None = None) -> special.Array:
     """Certified linf radius at confidence rho: differential. Never above the true radius of the method.
 
     rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.
+    log_fail: log(1 - rho) instead of rho.
     """
     check(dim=dim, k=1.0)
-    xp, rho, above = special.prepare(rho)
-    value = _curve_linf_k_1(dim)(xp, rho)
-    return special.finish(xp, above, value, scale)
+    at = special.prepare(rho, log_fail)
+    value = _curve_linf_k_1(dim)(at)
+    return special.finish(at, value, scale)
 
 
 def routes(*, adversary: object, dim: int, k: float = 1.0) -> tuple[special.Route, ...]:

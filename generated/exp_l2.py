@@ -102,37 +102,43 @@ def _curve_l2_differential(dim: int, k: float, j: float) -> special.RadiusCurve:
     return special.cosine_curve(_density(k, j), dim)
 
 
-def radius_l2_differential(rho: special.Array, *, dim: int, scale: float = 1.0, k: float = 1.0, j: float = 0.0) -> special.Array:
+@special.traceable
+def radius_l2_differential(rho: special.Array | None = None, *, dim: int, scale: float = 1.0, log_fail: special.Array | None = None, k: float = 1.0, j: float = 0.0) -> special.Array:
     """Certified l2 radius at confidence rho: differential. Never above the true radius of the method.
 
     rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.
+    log_fail: log(1 - rho) instead of rho.
     """
     check(dim=dim, k=k, j=j)
-    xp, rho, above = special.prepare(rho)
-    value = _curve_l2_differential(dim, k, j)(xp, rho)
-    return special.finish(xp, above, value, scale)
+    at = special.prepare(rho, log_fail)
+    value = _curve_l2_differential(dim, k, j)(at)
+    return special.finish(at, value, scale)
 
 
-def radius_l1_j_0_k_2(rho: special.Array, *, dim: int, scale: float = 1.0) -> special.Array:
+@special.traceable
+def radius_l1_j_0_k_2(rho: special.Array | None = None, *, dim: int, scale: float = 1.0, log_fail: special.Array | None = None) -> special.Array:
     """Certified l1 radius at confidence rho: differential, tight. Never above the true radius of the method.
 
     rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.
+    log_fail: log(1 - rho) instead of rho.
     """
     check(dim=dim, j=0.0, k=2.0)
-    xp, rho, above = special.prepare(rho)
-    value = 0.5*math.sqrt(2.0)*xp.ndtri(rho)
-    return special.finish(xp, above, value, scale)
+    at = special.prepare(rho, log_fail)
+    value = 0.5*math.sqrt(2.0)*at.normal_quantile()
+    return special.finish(at, value, scale)
 
 
-def radius_l2_j_0_k_2(rho: special.Array, *, dim: int, scale: float = 1.0) -> special.Array:
+@special.traceable
+def radius_l2_j_0_k_2(rho: special.Array | None = None, *, dim: int, scale: float = 1.0, log_fail: special.Array | None = None) -> special.Array:
     """Certified l2 radius at confidence rho: differential, tight. Never above the true radius of the method.
 
     rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.
+    log_fail: log(1 - rho) instead of rho.
     """
     check(dim=dim, j=0.0, k=2.0)
-    xp, rho, above = special.prepare(rho)
-    value = 0.5*math.sqrt(2.0)*xp.ndtri(rho)
-    return special.finish(xp, above, value, scale)
+    at = special.prepare(rho, log_fail)
+    value = 0.5*math.sqrt(2.0)*at.normal_quantile()
+    return special.finish(at, value, scale)
 
 
 def routes(*, adversary: object, dim: int, k: float = 1.0, j: float = 0.0) -> tuple[special.Route, ...]:

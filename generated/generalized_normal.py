@@ -81,16 +81,17 @@ def radius_l1(rho: special.Array | None = None, *, dim: int, scale: float = 1.0,
     return special.finish(at, value, scale)
 
 
-def radius_l1_p_1(rho: special.Array, *, dim: int, scale: float = 1.0) -> special.Array:
+@special.traceable
+def radius_l1_p_1(rho: special.Array | None = None, *, dim: int, scale: float = 1.0, log_fail: special.Array | None = None) -> special.Array:
     """Certified l1 radius at confidence rho: differential, tight. Never above the true radius of the method.
 
     rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.
+    log_fail: log(1 - rho) instead of rho.
     """
     check(dim=dim, p=1.0)
-    xp, rho, above = special.prepare(rho)
-    gap = rho - 0.5
-    value = -xp.log1p(-2.0*gap)
-    return special.finish(xp, above, value, scale)
+    at = special.prepare(rho, log_fail)
+    value = -at.log_fail(2.0)
+    return special.finish(at, value, scale)
 
 
 def _curve_linf_p_1(dim: int) -> special.RadiusCurve:
@@ -98,37 +99,43 @@ def _curve_linf_p_1(dim: int) -> special.RadiusCurve:
     return special.binomial_curve(dim, 1.0)
 
 
-def radius_linf_p_1(rho: special.Array, *, dim: int, scale: float = 1.0) -> special.Array:
+@special.traceable
+def radius_linf_p_1(rho: special.Array | None = None, *, dim: int, scale: float = 1.0, log_fail: special.Array | None = None) -> special.Array:
     """Certified linf radius at confidence rho: differential. Never above the true radius of the method.
 
     rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.
+    log_fail: log(1 - rho) instead of rho.
     """
     check(dim=dim, p=1.0)
-    xp, rho, above = special.prepare(rho)
-    value = _curve_linf_p_1(dim)(xp, rho)
-    return special.finish(xp, above, value, scale)
+    at = special.prepare(rho, log_fail)
+    value = _curve_linf_p_1(dim)(at)
+    return special.finish(at, value, scale)
 
 
-def radius_l1_p_2(rho: special.Array, *, dim: int, scale: float = 1.0) -> special.Array:
+@special.traceable
+def radius_l1_p_2(rho: special.Array | None = None, *, dim: int, scale: float = 1.0, log_fail: special.Array | None = None) -> special.Array:
     """Certified l1 radius at confidence rho: differential, tight. Never above the true radius of the method.
 
     rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.
+    log_fail: log(1 - rho) instead of rho.
     """
     check(dim=dim, p=2.0)
-    xp, rho, above = special.prepare(rho)
-    value = 0.5*math.sqrt(2.0)*xp.ndtri(rho)
-    return special.finish(xp, above, value, scale)
+    at = special.prepare(rho, log_fail)
+    value = 0.5*math.sqrt(2.0)*at.normal_quantile()
+    return special.finish(at, value, scale)
 
 
-def radius_l2_p_2(rho: special.Array, *, dim: int, scale: float = 1.0) -> special.Array:
+@special.traceable
+def radius_l2_p_2(rho: special.Array | None = None, *, dim: int, scale: float = 1.0, log_fail: special.Array | None = None) -> special.Array:
     """Certified l2 radius at confidence rho: differential, tight. Never above the true radius of the method.
 
     rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.
+    log_fail: log(1 - rho) instead of rho.
     """
     check(dim=dim, p=2.0)
-    xp, rho, above = special.prepare(rho)
-    value = 0.5*math.sqrt(2.0)*xp.ndtri(rho)
-    return special.finish(xp, above, value, scale)
+    at = special.prepare(rho, log_fail)
+    value = 0.5*math.sqrt(2.0)*at.normal_quantile()
+    return special.finish(at, value, scale)
 
 
 def routes(*, adversary: object, dim: int, p: float = 2.0) -> tuple[special.Route, ...]:

@@ -95,15 +95,17 @@ def _curve_l2_differential(dim: int) -> special.RadiusCurve:
     return special.cosine_curve(_density(), dim)
 
 
-def radius_l2_differential(rho: special.Array, *, dim: int, scale: float = 1.0) -> special.Array:
+@special.traceable
+def radius_l2_differential(rho: special.Array | None = None, *, dim: int, scale: float = 1.0, log_fail: special.Array | None = None) -> special.Array:
     """Certified l2 radius at confidence rho: differential. Never above the true radius of the method.
 
     rho: float64 array or tensor in [0, 1]; the result has its kind, shape and device; 0 for rho ≤ 1/2.
+    log_fail: log(1 - rho) instead of rho.
     """
     check(dim=dim)
-    xp, rho, above = special.prepare(rho)
-    value = _curve_l2_differential(dim)(xp, rho)
-    return special.finish(xp, above, value, scale)
+    at = special.prepare(rho, log_fail)
+    value = _curve_l2_differential(dim)(at)
+    return special.finish(at, value, scale)
 
 
 def routes(*, adversary: object, dim: int) -> tuple[special.Route, ...]:
