@@ -77,7 +77,7 @@ def law_call(family: Family, exponent: sp.Expr) -> str:
 def curve_lines(family: Family, adversary: str, derivation: Derivation, suffix: str = "") -> list[str]:
     """`_curve_l…`, its name with the suffix, for the evaluations by quadrature and by table."""
     names = ["dim", *(q.name for q in family.spec.parameters)]
-    kind = "RadiusCurve" if isinstance(derivation.evaluation, NumericCone | Cosine) else "Tabulated"
+    kind = "RadiusCurve" if isinstance(derivation.evaluation, NumericCone) else "Tabulated"
     lines = ["@lru_cache(maxsize=64)", f"def _curve_l{adversary}{suffix}({typed(names)}) -> special.{kind}:"]
     density = f"_density({', '.join(arguments(family))})"
     match derivation.evaluation:

@@ -69,7 +69,7 @@ def query(
         if not found or name.strip() in parameters:
             raise SpecError(f"a parameter must read NAME=VALUE, once each, not {text!r}")
         parameters[name.strip()] = number(name.strip(), entry)
-    known = family.at(checked_values(family, dim, parameters))
+    here = family.at(checked_values(family, dim, parameters))
     if adversary not in family.adversaries:
         raise SpecError(
             f"{spec.name} has no radius against l{adversary}; it has {', '.join(family.adversaries)}"
@@ -93,11 +93,11 @@ def query(
         above = np.array([min(1.0, math.nextafter(float(below[0]), 2.0))])
         wider = math.nextafter(float(unit), math.inf)
         top = float(module.radius(above, adversary=adversary, dim=dim, scale=wider, **floats)[0])
-        ball = _stated(value, top, known.method(adversary))
+        ball = _stated(value, top, here.method(adversary))
         assurance = "quadrature with a stated relative error of 1e-9"
     members = derive_family(spec.member({q.name: parameters.get(q.name, q.default) for q in spec.parameters}))
     tight = adversary in members.native and members.native[adversary].tight
-    native = known.native.get(adversary)
+    native = here.native.get(adversary)
     own = adversary in members.native and native is not None and ball.route == native.label
     method = (
         members.native[adversary].label if own else ball.route

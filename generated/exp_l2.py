@@ -97,7 +97,7 @@ def radius_l2(rho: special.Array | None = None, *, dim: int, scale: float = 1.0,
 
 
 @lru_cache(maxsize=64)
-def _curve_l2_differential(dim: int, k: float, j: float) -> special.RadiusCurve:
+def _curve_l2_differential(dim: int, k: float, j: float) -> special.Tabulated:
     """psi'(r)·A ≥ c, A the cosine of a uniform direction, by quadrature."""
     return special.cosine_curve(_density(k, j), dim)
 

@@ -212,7 +212,9 @@ class Noise:
         name = self._supported(adversary)
         if log_fail is not None:
             if rho is not None or runner_up is not None or inputs is not None:
-                raise ValueError("log_fail takes the place of rho, without runner_up and inputs; give one of the two")
+                raise ValueError(
+                    "log_fail takes the place of rho, without runner_up and inputs; give one of the two"
+                )
             return self._from_logarithm(name, log_fail)
         given = [value for value in (rho, runner_up, inputs) if isinstance(value, torch.Tensor | np.ndarray)]
         like = given[0] if given else None
