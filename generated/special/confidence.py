@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from generated.special.arguments import NUMPY, TORCH, Array, number
-from generated.special.errors import UNIT
+from generated.special.errors import ROUNDING, UNIT
 from generated.special.traced import tracing
 
 SMALLEST = 2.0**-1022
@@ -129,7 +129,7 @@ def _checked(name: str, given: Array, good: Array) -> bool:
     return True
 
 
-def finish(at: Confidence, value: Array, scale: float, rounding: int = 240) -> Array:
+def finish(at: Confidence, value: Array, scale: float, rounding: int = ROUNDING) -> Array:
     """`scale * value` rounded down where rho > 1/2, 0 elsewhere, NaN where the confidence is no probability.
 
     rounding: bound on the relative error of `value` in units of 2^-53; 6 more are for the scale and for what happens here.
