@@ -68,10 +68,10 @@ class RadialMass:
             return arb("inf")
         return top if top.is_finite() else arb("inf")
 
-    def relaxed(self, slack: arb) -> RadialMass:
-        """The same measure with another error allowed per panel."""
+    def relaxed(self, slack: arb, low: arb, high: arb) -> RadialMass:
+        """The same measure on a part of its range, with another error allowed per panel."""
         other = copy(self)
-        other.slack = slack
+        other.slack, other.low, other.high = slack, low, high
         return other
 
     def total(self) -> arb:

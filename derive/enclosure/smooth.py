@@ -65,7 +65,8 @@ class SmoothLaw:
             self.set = LevelSet(density, dim, self.bits)
             self.shares = Shares(self.set.law)
             self.halves: dict[tuple[float, float], tuple[Panel, Panel]] = {}
-            self.panels = self._panels()
+            self.roots = self._panels()
+            self.panels = list(self.roots)
 
     def masses(self, witness: Witness, error: arb, shifted_error: arb) -> tuple[arb, arb]:
         """M and m at one pair, in balls whose radii are about `shifted_error` (M) and `error` (m) or smaller."""
@@ -73,10 +74,25 @@ class SmoothLaw:
         for side, allowed in ((1, shifted_error), (-1, error)):
             bits = min(self.bits + 62, 6 + max(16, math.ceil(-math.log2(float(allowed)))))
             with precision(bits + GUARD + self.dim.bit_length()):
-                law = self.set.law.relaxed(arb(self.set.floats.mass) * arb(2) ** -bits)
+                low, high, rest = self._range(arb(2) ** -bits)
+                law = self.set.law.relaxed(arb(self.set.floats.mass) * arb(2) ** -bits, low, high)
                 mass = cap_mass(law, Shift(side, witness.level, witness.distance))
-                found.append((mass + self.set.outside) / self.set.total)
+                found.append((mass + self.set.outside) / self.set.total + hull(arb(0), rest))
         return found[0], found[1]
+
+    def _range(self, slack: arb) -> tuple[arb, arb, arb]:
+        """The range of log r but for ends of a probability below the slack each, and a bound of what these have."""
+        first, last, rest = 0, len(self.roots) - 1, arb(0)
+        for step in (1, -1):
+            left = arb(0)
+            while first < last:
+                end = self.roots[first if step > 0 else last]
+                if not bool(left + end.mass < slack):
+                    break
+                left += end.mass
+                first, last = (first + 1, last) if step > 0 else (first, last - 1)
+            rest += left
+        return self.roots[first].low, self.roots[last].high, rest.upper()
 
     def guess(self, distance: float, start: float) -> tuple[float, float]:
         """Nearly the level with M = 1/2 at this distance, searched from `start`, and m there. From floats, nothing proved."""
