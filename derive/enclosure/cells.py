@@ -19,6 +19,7 @@ import numpy as np
 from flint import arb, ctx
 
 from derive.enclosure.interpolation import interpolation, negative, value
+from derive.enclosure.nodes import Nodes
 from derive.enclosure.witness import Witness
 
 NODES, LEVELS = 16, 8
@@ -97,12 +98,13 @@ class LevelCell:
     witnesses: tuple[tuple[float, float, float], ...]
 
 
-def level_cells(law: LevelLaw, smallest: arb) -> list[LevelCell]:
+def level_cells(law: LevelLaw, smallest: arb, workers: int = 1) -> list[LevelCell]:
     """Cells from e = 0 on, each starting where the last one ends, until fail ≤ smallest.
 
     Args:
         law: a density against a norm, in one dimension.
         smallest: positive, below 1/2.
+        workers: processes for the masses at the nodes; the cells do not depend on it.
 
     Raises:
         ArithmeticError: a cell could not be proved.
@@ -111,7 +113,8 @@ def level_cells(law: LevelLaw, smallest: arb) -> list[LevelCell]:
         raise ValueError(f"cells reach down to a fail probability between 0 and 1/2, not to {smallest}")
     before, ctx.prec = ctx.prec, PRECISION
     try:
-        return _March(law, smallest).cells()
+        with Nodes(law, workers) as nodes:
+            return _March(law, smallest, nodes).cells()
     finally:
         ctx.prec = before
 
@@ -127,8 +130,8 @@ class _TooWide(ArithmeticError):
 class _March:
     """From cell to cell: floats choose, balls prove."""
 
-    def __init__(self, law: LevelLaw, smallest: arb) -> None:
-        self.law, self.smallest = law, smallest
+    def __init__(self, law: LevelLaw, smallest: arb, nodes: Nodes) -> None:
+        self.law, self.smallest, self.nodes = law, smallest, nodes
         self.slope = law.slope()
         self.unit = 1 / (float(self.slope) * math.sqrt(2 * math.pi))
         self.grid = 2.0 ** (math.floor(math.log2(self.unit)) - GRID_BITS)
@@ -227,11 +230,10 @@ class _March:
         factor = float((allowed / 2 / error).mid()) ** (1 / NODES) if bool(error > 0) else WIDER
         if not bool(error < allowed):
             raise _TooWide(max(0.3, min(0.9, 0.95 * factor)))
-        values, witnesses = [], []
-        for x in self.rule.nodes:
-            at, fail = self._node(path, x, share * (1 + x if path.first else 1))
-            values.append((0.5 - fail) / (1 + x) if path.first else fail)
-            witnesses.append(_doubles(at, fail))
+        places = self.rule.nodes
+        errors = [share * (1 + x if path.first else 1) for x in places]
+        fails, witnesses = self._nodes(path, places, errors)
+        values = [(0.5 - h) / (1 + x) if path.first else h for h, x in zip(fails, places, strict=True)]
         terms, missed = self.rule.through(values)
         error = _rounded(missed + error + rest.slack / corner)
         if path.first:
@@ -243,19 +245,24 @@ class _March:
             terms[0] -= error
         if not (all(c.is_exact() for c in terms) and negative([k * c for k, c in enumerate(terms)][1:])):
             raise ArithmeticError("the fail probability of a cell could not be proved to fall")
-        kept = [w for w, x in zip(witnesses, self.rule.nodes, strict=True) if bool(value(terms, x) < w[0])]
+        kept = [w for w, x in zip(witnesses, places, strict=True) if bool(value(terms, x) < w[0])]
         later = path.centre / (path.centre + 2 * path.half)  # farther out fail falls faster
         growth = min(WIDER, 0.97 * factor * (float(later) if bool(path.centre > 3 * self.unit) else 1.0))
         return LevelCell(path.centre, path.half, tuple(terms), tuple(kept)), growth
 
-    def _node(self, path: Path, x: arb, error: arb) -> tuple[Witness, arb]:
-        """h at a node."""
-        distance = path.centre + path.half * x
-        level = value(path.terms, x) * (distance * distance if path.first else 1)
-        at = Witness(level, distance)
-        decay = (-level).exp()
-        shifted, own = self.law.masses(at, error, error / decay)
-        return at, own + decay * (0.5 - shifted)
+    def _nodes(
+        self, path: Path, places: list[arb], errors: list[arb]
+    ) -> tuple[list[arb], list[tuple[float, float, float]]]:
+        """h at the nodes, and witnesses."""
+        pairs = []
+        for x in places:
+            distance = path.centre + path.half * x
+            level = value(path.terms, x) * (distance * distance if path.first else 1)
+            pairs.append(Witness(level, distance))
+        decays = [(-at.level).exp() for at in pairs]
+        found = self.nodes.masses([(at, e, e / d) for at, e, d in zip(pairs, errors, decays, strict=True)])
+        fails = [own + d * (0.5 - shifted) for (shifted, own), d in zip(found, decays, strict=True)]
+        return fails, [_doubles(at, fail) for at, fail in zip(pairs, fails, strict=True)]
 
     def _near_zero(self, path: Path, gap: list[arb], corner: arb) -> None:
         """1/2 - h(0, e) ≤ slope·e proves the cell where 1 + x ≤ corner, and the slack over the corner elsewhere."""

@@ -138,6 +138,12 @@ def test_witnesses_prove_their_nodes(tables: dict[str, list[LevelCell]]) -> None
             ), f"no proof at {distance}"
 
 
+def test_processes_do_not_change_the_cells() -> None:
+    few = arb("0.3")
+    law = SmoothLaw(DENSITIES["gaussian"], DIM, few)
+    assert level_cells(law, few, workers=2) == level_cells(SmoothLaw(DENSITIES["gaussian"], DIM, few), few)
+
+
 def test_laws_that_are_not_smooth_enough_are_refused() -> None:
     with pytest.raises(ArithmeticError, match="dimensions"):
         SmoothLaw(RadialDensity(r, sp.Integer(8)), 8, arb("1e-3"))
