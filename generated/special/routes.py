@@ -124,7 +124,7 @@ def _inside(xp: Any, rho: Array, other: Array) -> Array:
         f"runner_up must be float64 (a cast to less may lower probabilities), not {other.dtype}",
     )
     good = (other >= 0.0) & (rho + other <= 1.0 + 2.0**-52)
-    if xp is torch and (other.device.type != "cpu" or tracing()):
+    if xp is torch and (other.device.type != "cpu" or torch.compiler.is_compiling() or tracing()):
         return torch.where(good, other, torch.nan)
     try:
         refused = not bool(good.all())

@@ -7,12 +7,16 @@ attained together: the sets of lowest and of highest likelihood ratio are disjoi
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from generated import uniform
+from generated.special import CLOSED, Route, runner_up_radius
 from runtime.noise import Noise
 from tests.properties.directions import directions
 from tests.properties.oracle import growth
@@ -95,6 +99,33 @@ def test_the_differential_formula_with_a_level_set_radius_is_refuted() -> None:
     noise = Noise("uniform", 3, scale=1.0)
     assert odd_extension(noise, "inf", 0.55, 0.001) > certified(noise, "inf", 0.55, 0.001)
     assert overtaken(noise, "inf", 0.55, 0.001, odd_extension, 5)
+
+
+def half_sum(noise: Noise, adversary: str, p_a: float, p_b: float) -> float:
+    """From a level-set radius and a differential one for the runner-up alone: Phi = d/2 for the cube against linf."""
+
+    def differential(rho: Any, *, scale: float, log_fail: Any = None) -> Any:
+        fail = 1.0 - rho if log_fail is None else np.exp(log_fail)
+        return np.maximum(0.5 - fail, 0.0) * (2.0 * scale / noise.dim) * (1.0 - 2.0**-45)
+
+    exact = partial(uniform.radius_linf, dim=noise.dim)
+    routes = (
+        Route("level set", exact),
+        Route("differential", differential, accuracy=CLOSED, alone=False),
+    )
+    assert adversary == "inf" and noise.family == "uniform"
+    return float(runner_up_radius(np.array([p_a]), np.array([p_b]), routes, noise.scale)[0])
+
+
+@settings(STEADY, max_examples=15)
+@given(
+    dim=st.integers(1, 3), p_a=st.floats(0.05, 0.99), share=st.floats(0.001, 1.0), seed=st.integers(0, 1000)
+)
+def test_a_differential_bound_beside_level_sets_is_sound(
+    dim: int, p_a: float, share: float, seed: int
+) -> None:
+    noise, p_b = Noise("uniform", dim, scale=1.0), share * min(p_a, 1.0 - p_a)
+    assert overtaken(noise, "inf", p_a, p_b, half_sum, seed) == []
 
 
 @pytest.mark.parametrize(("family", "adversary", "params"), NOISES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import mpmath as mp
 import numpy as np
@@ -85,6 +86,43 @@ def test_gradients_in_both() -> None:
         assert torch.autograd.gradcheck(
             lambda p, q, n=noise, norm=adversary: n.radius(p, norm, runner_up=q), (a, b), eps=1e-7
         )
+
+
+def test_vmap_and_compile() -> None:
+    a = torch.tensor([0.6, 0.9, 0.4], dtype=torch.float64)
+    b = torch.tensor([0.05, 0.02, 0.3], dtype=torch.float64)
+    noise = Noise("gaussian", 3, scale=1.0)
+
+    def radius(p: torch.Tensor, q: torch.Tensor) -> Any:
+        return noise.radius(p, 2, runner_up=q)
+
+    expected = radius(a, b)
+    assert torch.equal(torch.func.vmap(radius)(a, b), expected)
+    slopes = torch.func.vmap(torch.func.grad(radius))(a, b)
+    torch.testing.assert_close(
+        slopes, 0.5 / torch.exp(torch.distributions.Normal(0.0, 1.0).log_prob(torch.special.ndtri(a)))
+    )
+    assert torch.equal(torch.compile(radius, backend="eager", fullgraph=True)(a, b), expected)
+    assert torch.func.vmap(radius)(a, 1.0 - 0.5 * a).isnan().all()  # no error can be raised there
+
+
+def test_tiny_bounds_keep_their_digits() -> None:
+    noise = Noise("gaussian", 3, scale=1.0)
+    for p_b in (1e-8, 1e-30, 1e-300):
+        found = noise.radius(0.6, 2, runner_up=p_b)
+        assert mp.mpf(found) <= gaussian(0.6, p_b)
+        assert found == pytest.approx(float(gaussian(0.6, p_b)), rel=1e-9)
+
+
+def test_the_logarithm_takes_the_place_of_rho() -> None:
+    noise = Noise("gaussian", 3, scale=1.0)
+    assert noise.radius(log_fail=math.log(0.01), adversary=2) == pytest.approx(
+        noise.radius(0.99, 2), rel=1e-12
+    )
+    assert noise.radius(log_fail=np.array([-1e4, -5.0]), adversary=2).shape == (2,)
+    for wrong in ({"rho": 0.9}, {"runner_up": 0.1}, {"inputs": np.zeros(3)}):
+        with pytest.raises(ValueError, match="place of rho"):
+            noise.radius(log_fail=-5.0, adversary=2, **wrong)
 
 
 @pytest.mark.parametrize("runner_up", [0.5, -0.1, math.nan, 1, "0.1"])
