@@ -18,10 +18,12 @@ from flint import arb, ctx
 from derive.bounds import PRECISION, checked_values, decimal_end, native_ball, radial_density
 from derive.derivation import HALF, Derivation
 from derive.enclosure.ball import exact
+from derive.enclosure.crosses import diagonal_bound
 from derive.enclosure.likelihood import CoordinateShift, proved_shift
 from derive.enclosure.line import LineLaw
 from derive.enclosure.radial import RadialDensity
 from derive.engine import Family
+from derive.formula import dim as dim_symbol
 from derive.spec import SpecError
 
 ENCLOSED = "enclosed by ball arithmetic"
@@ -131,6 +133,8 @@ def _bounds(
         yield (radius * share).upper(), name
     if any(view.geometry == "product" for view in member.views):
         yield from _coordinates(member, adversary, values, dim, rho, least)
+    elif any(view.geometry == "l1" for view in member.views) and adversary != "1" and dim > 1:
+        yield from _diagonal(member, adversary, values, dim, rho)
 
 
 def direction_name(count: int, dim: int) -> str:
@@ -195,6 +199,21 @@ def _coordinates(
             continue
         yield (arb(proved) * _norm(count, adversary)).upper(), direction_name(count, dim)
         return
+
+
+def _diagonal(
+    member: Family, adversary: str, values: Mapping[sp.Symbol, sp.Rational], dim: int, rho: sp.Rational
+) -> Iterator[tuple[arb, str]]:
+    """l1-radial noise: all coordinates shifted alike."""
+    fail = 1 - max(rho, HALF + NEAREST)
+    if not member.unimodal or fail < SMALLEST:
+        return
+    try:
+        law = _line(radial_density(member.profile, dim_symbol, values), False)
+        shift = diagonal_bound(law, dim, exact(fail))
+    except (ArithmeticError, NotImplementedError):
+        return
+    yield (arb(shift) * _norm(dim, adversary)).upper(), direction_name(dim, dim)
 
 
 @lru_cache(maxsize=16)

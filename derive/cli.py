@@ -1,4 +1,4 @@
-"""Commands: list, add-distribution, regenerate, explain, radius, verify, plot."""
+"""Commands: list, add-distribution, regenerate, explain, radius, bracket, compare, verify, plot."""
 
 from __future__ import annotations
 
@@ -181,6 +181,47 @@ def radius(
         )
     click.echo(f"method  {result['method']}" + ("" if result["tight"] else " (not claimed tight)"))
     click.echo(f"assurance {result['assurance']}")
+
+
+@cli.command()
+@click.argument("names", nargs=-1)
+@click.option("--write", is_flag=True, help="Keep the brackets for the pages in docs/derivation.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def bracket(names: tuple[str, ...], write: bool, as_json: bool) -> None:
+    """Radius, Neyman–Pearson bound and gap at rho = 0.99 of every density and norm; takes minutes for all."""
+    from dataclasses import asdict
+
+    from derive.pages.brackets import RECORD, measured, read_brackets, to_toml
+
+    specs = [find_spec(name) for name in names] or list(known_specs().values())
+    path = Workspace(ROOT).pages / RECORD
+    found = measured(specs, (lambda line: None) if as_json else click.echo)
+    if as_json:
+        rows = {name: {norm: asdict(one) for norm, one in cells.items()} for name, cells in found.items()}
+        click.echo(json.dumps(rows, indent=2, allow_nan=False))
+    if write:
+        kept = {name: cells for name, cells in read_brackets(path).items() if name in known_specs()}
+        write_all({path: to_toml(kept | dict(found))})
+        click.echo(
+            f"wrote {path.relative_to(ROOT)}; `python -m derive regenerate` takes it into the pages",
+            err=as_json,
+        )
+
+
+@cli.command()
+@click.argument("name", default="exp_l2")
+@click.option("--param", "params", multiple=True, help='A parameter\'s value, e.g. "k=1".')
+@click.option("--write", is_flag=True, help="Keep the values for the picture in docs/derivation.")
+def compare(name: str, params: tuple[str, ...], write: bool) -> None:
+    """Level-set radii over differential ones against l2, from d = 2 to 3072; takes minutes."""
+    from derive.pages.comparison import RECORD, compared
+    from derive.query import parameters_of
+
+    found = compared(find_spec(name), parameters_of(params), click.echo)
+    if write:
+        path = Workspace(ROOT).pages / RECORD
+        write_all({path: found.to_toml()})
+        click.echo(f"wrote {path.relative_to(ROOT)}; `python -m derive regenerate` draws it")
 
 
 @cli.command()

@@ -31,6 +31,17 @@ def number(name: str, text: str) -> sp.Rational:
     return value
 
 
+def parameters_of(params: Sequence[str]) -> dict[str, sp.Rational]:
+    """Exact values by name from texts NAME=VALUE; SpecError for anything else, or a name given twice."""
+    parameters: dict[str, sp.Rational] = {}
+    for text in params:
+        name, found, entry = text.partition("=")
+        if not found or name.strip() in parameters:
+            raise SpecError(f"a parameter must read NAME=VALUE, once each, not {text!r}")
+        parameters[name.strip()] = number(name.strip(), entry)
+    return parameters
+
+
 def float_below(value: sp.Rational) -> float:
     """The largest double not above a rational."""
     nearest = float(value)
@@ -63,12 +74,7 @@ def query(
     at = number("rho", rho)
     if not 0 <= at <= 1:
         raise SpecError(f"rho must lie in [0, 1], not {rho}")
-    parameters: dict[str, sp.Rational] = {}
-    for text in params:
-        name, found, entry = text.partition("=")
-        if not found or name.strip() in parameters:
-            raise SpecError(f"a parameter must read NAME=VALUE, once each, not {text!r}")
-        parameters[name.strip()] = number(name.strip(), entry)
+    parameters = parameters_of(params)
     here = family.at(checked_values(family, dim, parameters))
     if adversary not in family.adversaries:
         raise SpecError(

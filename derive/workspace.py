@@ -19,8 +19,10 @@ import torch
 from derive.emit import module_text, registry_text
 from derive.engine import derive_family
 from derive.evidence import evidence, load_draft
+from derive.pages.brackets import RECORD as BRACKETS
+from derive.pages.brackets import read_brackets
 from derive.pages.explain import index_page, page
-from derive.pages.gallery import family_gallery, gallery_orphans, shared_gallery
+from derive.pages.gallery import comparison_text, family_gallery, gallery_orphans, shared_gallery
 from derive.spec import Spec, SpecError, known_specs
 
 HAND_WRITTEN = frozenset({"__init__.py"})
@@ -45,7 +47,9 @@ class Workspace:
         ordered = sorted(known)
         files = {self.root / "generated" / "registry.py": registry_text(ordered)}
         if (self.root / "docs").is_dir():
-            files[self.pages / "README.md"] = index_page([known[n] for n in ordered])
+            files[self.pages / "README.md"] = index_page(
+                [known[n] for n in ordered], comparison_text(self.pages)
+            )
             files |= shared_gallery(self.pages, ordered, fresh)
         return files
 
@@ -59,7 +63,7 @@ class Workspace:
             self.root / "generated" / f"{spec.name}.py": module_text(family, checked.lines),
         }
         if (self.root / "docs").is_dir():
-            files[self.pages / f"{spec.name}.md"] = page(family)
+            files[self.pages / f"{spec.name}.md"] = page(family, read_brackets(self.pages / BRACKETS))
             files |= family_gallery(self.pages, family, module, checked.assurance, self._gaussian(spec))
         return files
 

@@ -275,6 +275,7 @@ _HEADS: Mapping[Any, Callable[..., Ball]] = {
     sp.sin: lambda x: x.sin(),
     sp.tan: lambda x: x.tan(),
     sp.atan: lambda x: x.atan(),
+    sp.atanh: lambda x: x.atanh(),
     sp.erf: lambda x: x.erf(),
     sp.erfc: lambda x: x.erfc(),
     sp.gamma: lambda x: x.gamma(),

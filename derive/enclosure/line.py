@@ -22,10 +22,10 @@ PRECISION = 150 + BITS
 
 
 class LineLaw(LevelSet):
-    """The law of one coordinate.
+    """The law of one coordinate (exponent 1), or of a norm with a random sign.
 
     Args:
-        density: exponent 1; psi must not decrease (the caller has proved it).
+        density: psi must not decrease (the caller has proved it).
         convex: whether psi is proved convex, which bounds tails that nothing else does.
 
     Raises:
@@ -33,12 +33,12 @@ class LineLaw(LevelSet):
     """
 
     def __init__(self, density: RadialDensity, convex: bool) -> None:
-        if density.exponent != 1:
-            raise ValueError(f"the density of a coordinate has exponent 1, not {density.exponent}")
+        if not density.exponent.is_Integer:
+            raise ValueError(f"the exponent must be a whole number, not {density.exponent}")
         self.convex = convex
         before, ctx.prec = ctx.prec, PRECISION
         try:
-            super().__init__(density, 1, BITS)
+            super().__init__(density, int(density.exponent), BITS)
             self._panels()
         finally:
             ctx.prec = before
@@ -53,7 +53,7 @@ class LineLaw(LevelSet):
             0, 64, 4
         ):  # psi lies above its tangent, so the density's tail is below a geometric one
             start = arb(self._end(slack, 1) + extra / 64)
-            rate = self.steepness.at(start)
+            rate = self.steepness.at(start) - (self.dim if self.dim > 1 else 0)
             if bool(rate > 0) and bool(self._height(start) / rate < slack):
                 return start, self._height(start) / rate
         raise ArithmeticError("the upper tail of the density could not be bounded")

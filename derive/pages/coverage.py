@@ -12,7 +12,8 @@ from statistics import median
 from types import ModuleType
 
 from derive.engine import Family
-from derive.pages.pictures import label, overview_curves
+from derive.pages.brackets import COMMAND, RHO, Brackets, gap_cell
+from derive.pages.pictures import DIMENSIONS, label, overview_curves
 from derive.pages.summary import ASSURANCES, FORMS, NORMS, Cell, Summary, quoted
 
 if sys.version_info >= (3, 11):
@@ -70,7 +71,7 @@ def summary_of(family: Family, module: ModuleType, assurance: Mapping[str, str])
     return Summary(family.spec.name, label(module), family.spec.density, family.spec.geometry, cells)
 
 
-def coverage_page(summaries: Sequence[Summary], times: Times) -> str:
+def coverage_page(summaries: Sequence[Summary], times: Times, brackets: Brackets) -> str:
     """The Markdown page, a row a density in the order of their names; the same input gives the same bytes."""
     ordered = sorted(summaries, key=lambda one: one.name)
     own = [cell for one in ordered for cell in one.cells.values() if cell.form]
@@ -86,14 +87,34 @@ def coverage_page(summaries: Sequence[Summary], times: Times) -> str:
         f"{len(ordered)} densities, {len(own)} radii of their own ({', '.join(parts) or 'none'}; {tight} of them tight) and "
         f"{converted} by conversion alone.",
         "",
-        "| density | q ∝ | geometry | l1 | l2 | linf | derived in |",
-        "|---|---|---|---|---|---|---:|",
+        f"| density | q ∝ | geometry | l1 | l2 | linf | gap at ρ = {RHO} | derived in |",
+        "|---|---|---|---|---|---|---|---:|",
     ]
     for one in ordered:
         cells = " | ".join(_cell(one.cells[a]) if a in one.cells else "—" for a in NORMS)
         time = f"{times.seconds[one.name]:.1f} s" if one.name in times.seconds else "—"
-        lines.append(f"| [{one.name}]({one.name}.md) | `{one.density}` | {one.geometry} | {cells} | {time} |")
-    return "\n".join([*lines, "", *_legend(times)]) + "\n"
+        lines.append(
+            f"| [{one.name}]({one.name}.md) | `{one.density}` | {one.geometry} | {cells} | {gap_cell(brackets, one.name)} | {time} |"
+        )
+    return "\n".join([*lines, "", *_tight(ordered), "", *_legend(times)]) + "\n"
+
+
+def _tight(ordered: Sequence[Summary]) -> list[str]:
+    """Where the differential method gives the exact radius, and what the bracket is."""
+    names: dict[str, list[str]] = {}
+    for one in ordered:
+        for adversary, cell in one.cells.items():
+            if cell.form and cell.tight and cell.form != "table":
+                names.setdefault(NORMS[adversary], []).append(one.name)
+    listed = "; ".join(f"{norm}: {', '.join(found)}" for norm, found in sorted(names.items()))
+    return [
+        "The differential method is tight for infinitesimal shifts of any noise, and outright where the likelihood ratio along the worst shift is "
+        "monotone in one coordinate: iid log-concave noise against l1. "
+        + (f"Exact without level sets of its own table: {listed}. " if listed else "")
+        + "Elsewhere a level-set radius exceeds it, or may. Every radius has a bracket: itself below, and above it the Neyman–Pearson "
+        "radius along the worst shift that is known (k coordinates moved alike, k from 1 to d), proved by a set that such a shift makes more likely "
+        "than 1/2.",
+    ]
 
 
 def _cell(cell: Cell) -> str:
@@ -108,6 +129,9 @@ def _legend(times: Times) -> list[str]:
     lines = [f"* **{form}**: {meaning}." for form, meaning in FORMS.items()]
     lines += [
         "* *tight*: no larger radius follows from ρ alone. *sound*: certified, and a larger one may exist.",
+        f"* *gap*: how far np_upper, the Neyman–Pearson bound, lies above the radius at the defaults in d = {DIMENSIONS[0]} (or the dimension "
+        "named): 0 where the radius is exact, a part of the radius in percent, or × how many times the radius. It bounds what any method could still "
+        f"gain from ρ alone; much of it may be out of reach. Made by `{COMMAND}`.",
         "* *from lb*: the radius against that norm b, times the factor between the norms; the larger one is returned.",
     ]
     lines += [f"* *{name}*: {meaning}." for name, meaning in ASSURANCES.items()]

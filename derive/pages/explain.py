@@ -12,6 +12,7 @@ from derive.engine import Family
 from derive.formula import Log1p, dim, in_rho, rho, written_out
 from derive.law import QuadratureLaw
 from derive.ordering import end_value
+from derive.pages.brackets import Brackets, bracket_text
 from derive.pages.summary import ALL, image
 from derive.sampler import sampler_text
 from derive.spec import Spec, SpecError
@@ -341,8 +342,8 @@ def _latex(title: str, steps: Sequence[Step]) -> str:
     return "\n".join(out) + "\n"
 
 
-def page(family: Family) -> str:
-    """The Markdown page of a density: every norm it has a radius for."""
+def page(family: Family, brackets: Brackets) -> str:
+    """The Markdown page of a density: every norm it has a radius for, and its bracket there."""
     spec = family.spec
     head = [
         f"# {spec.name}",
@@ -361,18 +362,19 @@ def page(family: Family) -> str:
         *(f"| {_NORM[a]} | {_plain(family.method(a))} |" for a in family.adversaries),
         "",
     ]
-    return "\n".join(head) + "\n" + "\n".join(_section(family, a) for a in family.adversaries)
+    return "\n".join(head) + "\n" + "\n".join(_section(family, a, brackets) for a in family.adversaries)
 
 
-def _section(family: Family, adversary: str) -> str:
-    """One norm: its picture under the heading, then the steps."""
+def _section(family: Family, adversary: str, brackets: Brackets) -> str:
+    """One norm: its picture under the heading, then the steps, then how much more there could be."""
     heading, _, body = explain(family, adversary, "markdown").partition("\n")
     caption = f"Density and certified radius of {family.spec.name} against {_NORM[adversary]}"
-    return f"{heading}\n\n![{caption}]({image(family.spec.name, adversary)})\n{body}"
+    rest = bracket_text(brackets.get(family.spec.name, {}).get(adversary), adversary)
+    return f"{heading}\n\n![{caption}]({image(family.spec.name, adversary)})\n{body}\n**Bracket.** {_plain(rest)}\n"
 
 
-def index_page(specs: Sequence[Spec]) -> str:
-    """The list of derivation pages."""
+def index_page(specs: Sequence[Spec], more: Sequence[str] = ()) -> str:
+    """The list of derivation pages; `more`: lines that follow it."""
     rows = [
         f"| [{s.name}]({s.name}.md) | `{s.density}` | {s.geometry} | {s.support or 'all r > 0'} |"
         for s in specs
@@ -391,6 +393,7 @@ def index_page(specs: Sequence[Spec]) -> str:
                 "| density | q ∝ | geometry | support |",
                 "|---|---|---|---|",
                 *rows,
+                *(["", *more] if more else []),
             ]
         )
         + "\n"

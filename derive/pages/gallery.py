@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 from derive.engine import Family
+from derive.pages import brackets, comparison
 from derive.pages.coverage import coverage_page, read_times, summary_of
 from derive.pages.pictures import overview_picture, radius_picture
 from derive.pages.summary import ALL, NORMS, Summary, image, parse_summary, read_summary
@@ -38,7 +39,11 @@ def family_gallery(
 def shared_gallery(folder: Path, names: Collection[str], fresh: Mapping[Path, str]) -> dict[Path, str]:
     """Overview pictures and coverage page of all densities, from their records: from `fresh` where it has one, else from disk."""
     summaries = [_summary(folder, name, fresh) for name in sorted(names)]
-    files = {folder / "coverage.md": coverage_page(summaries, read_times(folder / "times.toml"))}
+    gaps = brackets.read_brackets(folder / brackets.RECORD)
+    files = {folder / "coverage.md": coverage_page(summaries, read_times(folder / "times.toml"), gaps)}
+    compared = comparison.read_comparison(folder / comparison.RECORD)
+    if compared is not None:
+        files[folder / comparison.PICTURE] = compared.picture()
     for adversary in NORMS:
         files[folder / image(ALL, adversary)] = overview_picture(adversary, summaries)
     return files
@@ -47,10 +52,18 @@ def shared_gallery(folder: Path, names: Collection[str], fresh: Mapping[Path, st
 def gallery_orphans(folder: Path, names: Collection[str], fresh: Mapping[Path, str]) -> list[Path]:
     """Pictures and records of densities, and pictures of norms, that are gone."""
     kept = {folder / image(ALL, adversary) for adversary in NORMS}
+    if (folder / comparison.RECORD).exists():
+        kept.add(folder / comparison.PICTURE)
     for name in names:
         kept.add(_record(folder, name))
         kept |= {folder / image(name, adversary) for adversary in _summary(folder, name, fresh).cells}
     return sorted(path for path in [*folder.glob("images/*"), *folder.glob("records/*")] if path not in kept)
+
+
+def comparison_text(folder: Path) -> list[str]:
+    """Lines on the comparison of two methods, none where it is not recorded."""
+    found = comparison.read_comparison(folder / comparison.RECORD)
+    return [] if found is None else comparison.comparison_lines(found)
 
 
 def _record(folder: Path, name: str) -> Path:

@@ -10,7 +10,7 @@ LEVEL = 1e-10
 
 @dataclass(frozen=True)
 class Check:
-    """`kind`: identity, oracle, Neyman-Pearson or sampler; `subject`: a norm or a law; `text`: what was found, with numbers.
+    """`kind`: identity, oracle, Neyman-Pearson, bracket or sampler; `subject`: a norm or a law; `text`: what was found, with numbers.
 
     `passed` None: not decided here, and the text says why; it counts neither as true nor as false.
     """

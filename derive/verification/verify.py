@@ -15,6 +15,7 @@ from typing import Any
 from derive.engine import Family, derive_family
 from derive.spec import Spec
 from derive.verification.agreement import ENCLOSURE_SECONDS, Allowance, radius_checks
+from derive.verification.bracketing import bracket_checks
 from derive.verification.cases import Case, case_of, cases_of, draw_points, parameter_sets
 from derive.verification.check import Check
 from derive.verification.frontier import Array
@@ -67,6 +68,7 @@ def verify(spec: Spec, module: ModuleType | None = None) -> Report:
         checks += radius_checks(family, subject, adversary, cases, allowance)
     for adversary in family.adversaries:
         checks += direction_checks(family, subject, adversary, cases)
+    checks += bracket_checks(family, subject, cases)
     for dim in SAMPLED:
         checks += _sampler(family, subject, dim)
     return Report(spec.name, tuple(checks))
