@@ -119,9 +119,8 @@ def _bounds(
     least: float,
 ) -> Iterator[tuple[arb, str]]:
     """Upper bounds at scale 1 with their directions, the cheapest first."""
-    for norm, derivation in [*member.native.items(), *member.exact.items()]:
-        if not derivation.tight:
-            continue
+    for derivation in _tight(member):
+        norm = derivation.adversary
         counts = _exact_directions(member, derivation, dim)
         try:
             radius = native_ball(member.profile, derivation, values, rho).upper()
@@ -135,6 +134,11 @@ def _bounds(
         yield from _coordinates(member, adversary, values, dim, rho, least)
     elif any(view.geometry == "l1" for view in member.views) and adversary != "1" and dim > 1:
         yield from _diagonal(member, adversary, values, dim, rho)
+
+
+def _tight(member: Family) -> list[Derivation]:
+    """The exact radii known for this density, each along the shift that attains it."""
+    return [d for d in (*member.native.values(), *member.exact.values()) if d.tight]
 
 
 def direction_name(count: int, dim: int) -> str:
@@ -169,7 +173,7 @@ def _coordinates(
     fail = 1 - max(rho, HALF + NEAREST)
     if not member.unimodal or fail < SMALLEST:
         return
-    exact_ones = [_exact_directions(member, d, dim) for d in member.native.values() if d.tight]
+    exact_ones = [_exact_directions(member, d, dim) for d in _tight(member)]
     known = {count for counts in exact_ones for count in counts}
     try:
         law = _line(

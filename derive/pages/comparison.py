@@ -18,6 +18,7 @@ from flint import arb, ctx
 
 from derive.bounds import PRECISION, checked_values, native_ball
 from derive.engine import Family, derive_family
+from derive.formula import r
 from derive.pages.chart import COLOURS, DASHES, Axis, Line, Panel, plain_ticks, svg
 from derive.pages.summary import quoted
 from derive.spec import Spec, SpecError
@@ -113,9 +114,7 @@ def compared(
     chosen = "".join(f" --param {name}={value}" for name, value in values.items())
     return Comparison(
         f"python -m derive compare {spec.name}{chosen} --write",
-        f"exp(-({sp.sstr(member.profile.psi)}))"
-        if member.profile.psi.is_Add
-        else f"exp({sp.sstr(-member.profile.psi)})",
+        sp.sstr(sp.exp(-member.profile.psi.subs(r, sp.Symbol("‖x‖₂")))),
         DIMENSIONS,
         {rho: tuple(found) for rho, found in ratios.items()},
     )
@@ -164,8 +163,8 @@ def comparison_lines(found: Comparison) -> list[str]:
         for rho, v in found.ratios.items()
     )
     return [
-        f"The exact l2 radius by level sets against the differential one, for q ∝ `{found.density}` of the l2 norm: it is larger by {gains}; "
-        f"at most {100 * (most - 1):.2g} % anywhere. The differential method is tight for infinitesimal shifts, and in high dimension a shift that can be "
+        f"The exact l2 radius by level sets against the differential one, for q ∝ `{found.density}`: it is larger by {gains}; "
+        f"at most {100 * (most - 1):.2g} % at any of these dimensions. The differential method is tight for infinitesimal shifts, and in high dimension a shift that can be "
         f"certified is small beside the norm of the noise, so there the two agree. Made by `{found.command}`.",
         "",
         f"![Level-set radius over differential radius of {found.density} against the dimension]({PICTURE})",

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from derive.cli import add_distribution
 from derive.engine import derive_family
+from derive.pages.brackets import Bracketed
 from derive.pages.coverage import Times, coverage_page, read_times, summary_of
 from derive.pages.summary import ASSURANCES, FORMS, NORMS, Cell, Curve, Summary, parse_summary
 from derive.spec import Spec, find_spec, known_specs, parameters_from
@@ -34,6 +35,14 @@ CAUCHY = Summary(
 TIMES = Times(
     "2026-11-21", 'two "cores"', {"cauchy": 9.0, "logistic": 2.0, "absent": 4.0}, {"regenerate --check": 31.0}
 )
+BRACKETS = {
+    "logistic": {
+        "1": Bracketed(3072, "1", "1", 0.0, "one coordinate", "enclosed"),
+        "2": Bracketed(3072, "1", "1.123", 0.123, "all coordinates alike", "enclosed"),
+        "inf": Bracketed(3072, "1", "43.9", 42.9, "all coordinates alike", "enclosed"),
+    },
+    "cauchy": {"1": Bracketed(16, "2", "2.01", 0.005, "2 coordinates alike", "enclosed")},
+}
 
 
 def table(page: str) -> dict[str, list[str]]:
@@ -43,20 +52,21 @@ def table(page: str) -> dict[str, list[str]]:
 
 
 def test_a_row_says_form_tightness_assurance_and_time() -> None:
-    rows = table(coverage_page([LOGISTIC, CAUCHY], TIMES))
+    rows = table(coverage_page([LOGISTIC, CAUCHY], TIMES, BRACKETS))
     assert list(rows) == ["cauchy", "logistic"]
     assert rows["logistic"][:3] == ["[logistic](logistic.md)", "`sech(r)**2`", "product"]
     assert rows["logistic"][3:] == [
         "**quantile**, tight, proved",
         "from l1 or from linf, enclosed",
         "**integral**, sound, tested; or from l2",
+        "l1 0, l2 12 %, linf ×43.9",
         "2.0 s",
     ]
-    assert rows["cauchy"][3:] == ["**table**, sound, proved", "—", "—", "9.0 s"]
+    assert rows["cauchy"][3:] == ["**table**, sound, proved", "—", "—", "l1 0.5 % (d = 16)", "9.0 s"]
 
 
 def test_counts_and_times_of_the_whole() -> None:
-    page = coverage_page([LOGISTIC, CAUCHY], TIMES)
+    page = coverage_page([LOGISTIC, CAUCHY], TIMES, BRACKETS)
     assert (
         "2 densities, 3 radii of their own (1 × quantile, 1 × integral, 1 × table; 1 of them tight) and 1 by conversion alone."
         in page
@@ -66,10 +76,12 @@ def test_counts_and_times_of_the_whole() -> None:
 
 
 def test_a_density_without_a_time_shows_a_dash() -> None:
-    page = coverage_page([CAUCHY], Times())
+    page = coverage_page([CAUCHY], Times(), {})
     assert table(page)["cauchy"][-1] == "—" and "Not measured yet." in page
-    assert coverage_page([LOGISTIC, CAUCHY], TIMES) == coverage_page([CAUCHY, LOGISTIC], TIMES)
-    assert "0 densities, 0 radii of their own (none" in coverage_page([], Times())
+    assert coverage_page([LOGISTIC, CAUCHY], TIMES, BRACKETS) == coverage_page(
+        [CAUCHY, LOGISTIC], TIMES, BRACKETS
+    )
+    assert "0 densities, 0 radii of their own (none" in coverage_page([], Times(), {})
 
 
 @pytest.mark.parametrize("name", registry.FAMILIES)

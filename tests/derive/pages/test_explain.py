@@ -38,7 +38,7 @@ def test_latex_is_balanced_and_ascii(name: str, adversary: str) -> None:
 
 
 def test_the_page_names_its_command_and_both_branches() -> None:
-    text = page(derive_family(find_spec("exp_linf")))
+    text = page(derive_family(find_spec("exp_linf")), {})
     assert find_spec("exp_linf").command in text
     assert "First branch" in text and "Closed form" in text
 
