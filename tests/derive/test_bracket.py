@@ -17,6 +17,9 @@ from scipy import special, stats
 from derive.bounds import enclose
 from derive.bracket import Ceiling, ceiling, direction_name, gap
 from derive.cli import cli
+from derive.composition.coordinate import coordinate
+from derive.composition.radius import lower_radius
+from derive.enclosure.crosses import diagonal_bound
 from derive.enclosure.likelihood import CoordinateShift, proved_shift
 from derive.enclosure.line import LineLaw
 from derive.enclosure.radial import RadialDensity
@@ -158,6 +161,32 @@ def test_composition_bounds_laplace_noise_closely() -> None:
     found = bound(member("laplace"), "inf", 3072, "0.99")
     assert 0.0420 < float(found.upper) < 0.0423
     assert found.direction == "all coordinates alike"
+
+
+@pytest.mark.parametrize(("name", "dim"), [("laplace", 2), ("logistic", 64)])
+def test_composition_meets_the_bound_from_below(name: str, dim: int) -> None:
+    """Two mechanisms without common code: privacy losses composed from below, a set of likelihood ratios from above."""
+    family = member(name)
+    lower = lower_radius(coordinate(family.profile), dim, arb("0.01"))
+    upper = float(bound(family, "inf", dim, "0.99").upper)
+    assert lower <= upper <= lower * (1 + 1e-4)
+
+
+@pytest.mark.parametrize(("dim", "slack"), [(16, 4.0), (3072, 1.13)])
+def test_signs_bound_noise_in_the_l1_norm_along_the_diagonal(dim: int, slack: float) -> None:
+    """For exp(-r) the noise is iid Laplace, whose bound along the diagonal is nearly exact."""
+    law = LineLaw(RadialDensity(r, sp.Integer(dim)), False)
+    exact = CoordinateShift(line("r"), dim).radius(0.01, 1.0)
+    assert exact < diagonal_bound(law, dim, arb("0.01")) < slack * exact
+    with pytest.raises(ArithmeticError, match="rare enough"):
+        diagonal_bound(LineLaw(RadialDensity(r, sp.Integer(2)), False), 2, arb("0.01"))
+
+
+def test_noise_in_the_l1_norm_has_a_bound_in_every_norm() -> None:
+    family = member("exp_l1", k="2")
+    for adversary in family.adversaries:
+        ball = enclose(family, adversary, dim=64, rho=sp.Rational(99, 100), parameters={}, scale=ONE)
+        assert sp.Rational(ball.lower) <= sp.Rational(bound(family, adversary, 64, "0.99").upper)
 
 
 def test_bounds_scale_and_follow_rho() -> None:
