@@ -306,7 +306,7 @@ def _markdown(title: str, steps: Sequence[Step]) -> str:
     return "\n".join(out) + "\n"
 
 
-_ESCAPES = {"‖": r"$\|$", "Σ": r"$\Sigma$", "≥": r"$\ge$", "≤": r"$\le$", "·": r"$\cdot$", "±": r"$\pm$", "½": r"$\frac12$", "∝": r"$\propto$", "∪": r"$\cup$", "≠": r"$\ne$"}  # fmt: skip
+_ESCAPES = {"‖": r"$\|$", "Σ": r"$\Sigma$", "≥": r"$\ge$", "≤": r"$\le$", "·": r"$\cdot$", "±": r"$\pm$", "½": r"$\frac12$", "∝": r"$\propto$", "∪": r"$\cup$", "∩": r"$\cap$", "≠": r"$\ne$"}  # fmt: skip
 _ESCAPES |= {
     "₁": "$_1$",
     "₂": "$_2$",
