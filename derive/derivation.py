@@ -82,7 +82,12 @@ class LevelSet:
     kind: str = "cap"
 
 
-Evaluation = Closed | Tabulated | Cone | NumericCone | Cosine | Lattice | LevelSet
+@dataclass(frozen=True)
+class Composition:
+    """The radius of log-concave product noise against linf by composition of one coordinate's privacy loss, tabulated."""
+
+
+Evaluation = Composition | Closed | Tabulated | Cone | NumericCone | Cosine | Lattice | LevelSet
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,30 @@ and for c ≥ 0 every term of the series is positive: its first terms are a lowe
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
+import sympy as sp
 from flint import arb, arb_poly, ctx
 
-from derive.composition.coordinate import Coordinate
+from derive.bounds import checked_values
+from derive.composition.coordinate import Coordinate, coordinate
 from derive.composition.nodes import COMPOSITIONS, FINENESS, Nodes, composition_nodes
+from derive.composition.radius import METHOD
 from derive.composition.score import Line
+from derive.engine import derive_family
+from derive.profile import profile_of
+from derive.spec import Spec, SpecError
+from derive.tables.file import short_hex, table_text
 from derive.tables.fit import Fitted, cells
 from derive.tables.proof import Cell, least, rounding
+from generated.special.lookup import table_file
 
+ASSURANCE = (
+    "every composition and every polynomial proved in ball and integer arithmetic: the float value, its rounding included, is at most the "
+    "radius for every double rho"
+)
 PRECISION = 128
 PARTS, FIRST = 16, -12
 DEGREE, ORDER = 4, 8
@@ -120,3 +134,39 @@ def _interpolant(nodes: list[arb], values: list[arb]) -> list[float]:
 
 def _below(value: float, taken: float) -> float:
     return math.nextafter(value - abs(value) * taken, -math.inf)
+
+
+def composed_file(spec: Spec, dim: int, parameters: Mapping[str, sp.Rational]) -> tuple[str, str, Composed]:
+    """(file name, text, what is in it) of the linf table of a product density; parameters are rounded to doubles.
+
+    SpecError where the parameters or the dimension are outside the domain, or log-concavity is not proved for them.
+    """
+    family = derive_family(spec)
+    given = checked_values(family, dim, parameters)
+    floats = {q.name: float(given[q.symbol]) for q in spec.parameters}
+    exact_values = {name: sp.Rational(value) for name, value in floats.items()}
+    checked_values(family, dim, exact_values)
+    if spec.geometry != "product":
+        raise SpecError(
+            f"composition is for product densities; {spec.name} is a function of the {spec.geometry} norm"
+        )
+    try:
+        law = coordinate(profile_of(spec.member(exact_values)))
+    except ValueError as error:
+        raise SpecError(f"no linf table for {spec.name}: {error}") from None
+    composed = compose_table(law, dim)
+    entries = {
+        "name": spec.name,
+        "spec": spec.hash,
+        "geometry": spec.geometry,
+        "density": spec.density,
+        "support": spec.support,
+        "adversary": "inf",
+        "dim": dim,
+        "parameters": {name: str(Fraction(floats[name])) for name in sorted(floats)},
+        "method": METHOD,
+        "kind": "cells",
+        "assurance": ASSURANCE,
+        "compositions": [[short_hex(p), short_hex(r)] for p, r in composed.proofs],
+    }
+    return table_file(spec.name, "inf", dim, floats), table_text(entries, composed.fitted, ()), composed

@@ -18,6 +18,7 @@ from generated.special.arguments import (
     small_probability,
 )
 from generated.special.box import box_radius
+from generated.special.compiled import tabled_routes
 from generated.special.confidence import Confidence, finish, prepare
 from generated.special.cosine import cosine_curve
 from generated.special.curve import NODE_SLACK, RadiusCurve, curve_from_nodes
@@ -118,6 +119,7 @@ __all__ = [
     "standard_exponential",
     "standard_gamma",
     "standard_normal",
+    "tabled_routes",
     "tabulate",
     "traceable",
     "uniform_pm1",
