@@ -64,12 +64,12 @@ def dispatch(family: Family) -> list[str]:
                 f"    check(dim=dim{passed(family)})",
                 "    name = special.norm_name(adversary)",
                 *chosen,
-                *_route_lines(family, ""),
+                *_route_lines(family),
                 refusal,
             ]
         ),
         *(
-            "\n".join([*_member_head(member), *_route_lines(member.family, member.suffix), refusal])
+            "\n".join([*_member_head(member), *_route_lines(member.family, member), refusal])
             for member in family.members
         ),
         "\n".join(
@@ -107,8 +107,9 @@ def _member_head(member: Member) -> list[str]:
     ]
 
 
-def _route_lines(family: Family, suffix: str) -> list[str]:
-    """The body of `routes`: its own radius, then the conversions, for each norm."""
+def _route_lines(family: Family, member: Member | None = None) -> list[str]:
+    """The body of `routes`: its own radius, then the conversions and what a table adds, for each norm."""
+    suffix = member.suffix if member else ""
     lines = [
         f"    l{a} = partial(radius_l{a}{suffix}, dim=dim{passed(family)})"
         for a in family.native
@@ -129,11 +130,21 @@ def _route_lines(family: Family, suffix: str) -> list[str]:
             for b, factor in sources
             if not suffix and beside_level_sets(family, b)
         ]
+        if a == "inf" and family.composed is not None:
+            routes.append(_tabled(family.composed, family, member))
         if len(routes) == 1:
             lines.append(f"        return ({routes[0]},)")
         else:
             lines += ["        return (", *(f"            {route}," for route in routes), "        )"]
     return lines
+
+
+def _tabled(derivation: Derivation, family: Family, member: Member | None) -> str:
+    """The route by a table, which is filed under all parameters of the whole family."""
+    values = {q.name: q.name for q in family.spec.parameters}
+    values |= {str(s): repr(float(v)) for s, v in member.values.items()} if member else {}
+    given = ", ".join(f'"{name}": {values[name]}' for name in sorted(values))
+    return f'*special.tabled_routes("{derivation.label}", NAME, "{derivation.adversary}", SPEC_HASH, dim, {{{given}}})'
 
 
 def _route(family: Family, adversary: str, other: str, factor: sp.Expr, beside: str = "") -> str:

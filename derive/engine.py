@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
+from derive.composition.steps import composed
 from derive.derivation import Closed, Cone, Derivation, Lattice
 from derive.differential import differential
 from derive.formula import dim, r
@@ -47,7 +48,7 @@ class Family:
     `exact[a]`: the Neyman–Pearson radius where it is sharper than `native[a]`, which has a formula or a curve for every dimension and parameter;
     this one is enclosed at one rho at a time. `weaker[a]`: sound radii derived on the way that `native[a]` exceeds. `variance` is sigma² at scale 1 as a formula, None where it is
     computed by quadrature; it is finite where all of `finite` are positive. `unimodal`: how psi' ≥ 0 was proved, "" where it was not.
-    `members`: where at some parameters more is known.
+    `composed`: the linf radius by composition, returned where a table is there. `members`: where at some parameters more is known.
     """
 
     spec: Spec
@@ -62,6 +63,7 @@ class Family:
     routes: Mapping[str, tuple[tuple[str, sp.Expr], ...]]
     conditions: tuple[Condition, ...]
     unimodal: str
+    composed: Derivation | None = None
     members: tuple[Member, ...] = ()
 
     def at(self, values: Mapping[sp.Symbol, sp.Rational]) -> Family:
@@ -174,8 +176,17 @@ def _derived(spec: Spec) -> Family:
         routes,
         unproved,
         unimodal,
+        _composed(spec, profile, found),
     )
     return replace(family, members=_members(family))
+
+
+def _composed(spec: Spec, profile: Profile, found: list[View]) -> Derivation | None:
+    """The linf radius by composition; at the default parameters where it is not proved for all."""
+    if spec.geometry != "product" or not spec.parameters or profile.flat:
+        return composed(profile, profile, found)
+    member = spec.member({q.name: q.default for q in spec.parameters})
+    return composed(profile, profile_of(member), found)
 
 
 def _members(family: Family) -> tuple[Member, ...]:

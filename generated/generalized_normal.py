@@ -152,7 +152,10 @@ def routes(*, adversary: object, dim: int, p: float = 2.0) -> tuple[special.Rout
     if name == "2":
         return (special.Route("converted from l1: R * 1/sqrt(d)", l1, dim ** (-0.5), accuracy=special.CURVE),)
     if name == "inf":
-        return (special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, accuracy=special.CURVE),)
+        return (
+            special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, accuracy=special.CURVE),
+            *special.tabled_routes("composition", NAME, "inf", SPEC_HASH, dim, {"p": p}),
+        )
     raise ValueError(f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
 
 
@@ -171,6 +174,7 @@ def _routes_p_1(name: str, dim: int) -> tuple[special.Route, ...]:
         return (
             special.Route("differential", linf, accuracy=special.CURVE),
             special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, accuracy=special.CLOSED),
+            *special.tabled_routes("composition", NAME, "inf", SPEC_HASH, dim, {"p": 1.0}),
         )
     raise ValueError(f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
 

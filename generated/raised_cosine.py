@@ -100,7 +100,10 @@ def routes(*, adversary: object, dim: int) -> tuple[special.Route, ...]:
     if name == "2":
         return (special.Route("converted from l1: R * 1/sqrt(d)", l1, dim ** (-0.5), accuracy=special.CURVE),)
     if name == "inf":
-        return (special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, accuracy=special.CURVE),)
+        return (
+            special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, accuracy=special.CURVE),
+            *special.tabled_routes("composition", NAME, "inf", SPEC_HASH, dim, {}),
+        )
     raise ValueError(f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
 
 

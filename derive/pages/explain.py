@@ -215,6 +215,19 @@ def _sharper(family: Family, adversary: str) -> list[Step]:
     return [Step("Exact radius", text), *steps, _tightness(exact)]
 
 
+def _composition(family: Family, adversary: str) -> list[Step]:
+    """The composed radius, which the generated code returns where a table was compiled."""
+    if adversary != "inf" or family.composed is None:
+        return []
+    params = "".join(f" --param {q.name}=VALUE" for q in family.spec.parameters)
+    text = (
+        f"A larger radius by composition, returned where its table is there: python -m derive compile {family.spec.name} --dim DIM{params} "
+        "--adversary inf. Its derivation follows."
+    )
+    steps = [replace(step, title=f"{step.title} (composition)") for step in family.composed.steps]
+    return [Step("Sharper with a table", text), *steps]
+
+
 def _conversions(family: Family, adversary: str) -> list[Step]:
     steps = []
     for other, factor in family.routes[adversary]:

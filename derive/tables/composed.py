@@ -136,7 +136,9 @@ def _below(value: float, taken: float) -> float:
     return math.nextafter(value - abs(value) * taken, -math.inf)
 
 
-def composed_file(spec: Spec, dim: int, parameters: Mapping[str, sp.Rational]) -> tuple[str, str, Composed]:
+def composed_file(
+    spec: Spec, dim: int, parameters: Mapping[str, sp.Rational], compositions: int = COMPOSITIONS
+) -> tuple[str, str, Composed]:
     """(file name, text, what is in it) of the linf table of a product density; parameters are rounded to doubles.
 
     SpecError where the parameters or the dimension are outside the domain, or log-concavity is not proved for them.
@@ -154,7 +156,7 @@ def composed_file(spec: Spec, dim: int, parameters: Mapping[str, sp.Rational]) -
         law = coordinate(profile_of(spec.member(exact_values)))
     except ValueError as error:
         raise SpecError(f"no linf table for {spec.name}: {error}") from None
-    composed = compose_table(law, dim)
+    composed = compose_table(law, dim, compositions=compositions)
     entries = {
         "name": spec.name,
         "spec": spec.hash,
