@@ -11,7 +11,10 @@ import sympy as sp
 
 from derive.bounds import Enclosure, checked_values, decimal_end, enclose, enclose_exact
 from derive.bracket import ceiling, gap
-from derive.engine import derive_family
+from derive.composition.coordinate import coordinate
+from derive.composition.radius import METHOD, composition_bounds
+from derive.enclosure.ball import exact
+from derive.engine import Family, derive_family
 from derive.expression import ExpressionError, parse_expression
 from derive.spec import Spec, SpecError
 from generated.registry import load
@@ -102,6 +105,8 @@ def query(
         ball = _stated(value, top, here.method(adversary))
         assurance = "quadrature with a stated relative error of 1e-9"
     members = derive_family(spec.member({q.name: parameters.get(q.name, q.default) for q in spec.parameters}))
+    if any(route.source == METHOD for route in module.routes(adversary=adversary, dim=dim, **floats)):
+        ball = _composed(members, ball, value, dim, at, unit)
     tight = adversary in members.native and members.native[adversary].tight
     native = here.native.get(adversary)
     own = adversary in members.native and native is not None and ball.route == native.label
@@ -128,6 +133,23 @@ def query(
         "method": method, "tight": tight, "assurance": assurance,
         "exact": {"lower": sharper.lower, "upper": sharper.upper, "method": sharper.route} if sharper else None,
     }  # fmt: skip
+
+
+def _composed(
+    member: Family, ball: Enclosure, value: float, dim: int, rho: sp.Rational, unit: sp.Rational
+) -> Enclosure:
+    """Bounds of the composed radius, whose table the generated code looked up, where they exceed the enclosure of the other radii."""
+    if not sp.Rational(1, 2) < rho < 1:
+        return ball
+    law = coordinate(member.profile)
+    try:
+        lower, upper = (sp.Rational(x) * unit for x in composition_bounds(law, dim, exact(1 - rho)))
+    except ArithmeticError:
+        return ball
+    lower = max(lower, sp.Rational(value))  # the table's value is proved as well
+    if lower <= sp.Rational(ball.lower):
+        return ball
+    return Enclosure(decimal_end(lower, up=False), decimal_end(upper, up=True), METHOD)
 
 
 def _stated(value: float, top: float, route: str) -> Enclosure:

@@ -43,6 +43,7 @@ def explain(family: Family, adversary: str, form: str = "text") -> str:
         steps += _sharper(family, adversary)
     steps += _conversions(family, adversary)
     steps += _members(family, adversary)
+    steps += _composition(family, adversary)
     title = f"{family.spec.name} against {_NORM[adversary]}"
     return {"text": _text, "markdown": _markdown, "latex": _latex}[form](title, steps)
 

@@ -9,6 +9,7 @@ import pytest
 import sympy as sp
 import torch
 
+from derive.query import query
 from derive.spec import SpecError, find_spec
 from derive.tables.composed import composed_file
 from generated.registry import load
@@ -55,6 +56,15 @@ def test_tensors_and_gradients(folder: Path, file: tuple[str, str]) -> None:
     step = 1e-7
     ahead = module.radius(rho.detach() + step, adversary="inf", dim=DIM)
     assert torch.allclose(slope, (ahead - radius.detach()) / step, rtol=1e-3)
+
+
+def test_a_query_encloses_it(folder: Path, file: tuple[str, str]) -> None:
+    (folder / file[0]).write_text(file[1])
+    found = query(find_spec("laplace"), "inf", DIM, "0.99", (), "2", None)
+    assert found["method"] == "composition"
+    assert sp.Rational(found["radius"]) <= sp.Rational(found["lower"]) <= sp.Rational(found["upper"])
+    assert float(found["upper"]) <= float(found["lower"]) * (1 + 1e-3)
+    assert query(find_spec("laplace"), "inf", DIM, "0.5", (), None, None)["radius"] == 0
 
 
 def test_a_broken_table_is_refused(folder: Path, file: tuple[str, str]) -> None:
