@@ -1,4 +1,4 @@
-"""Commands: list, add-distribution, regenerate, explain, radius, bracket, compare, verify, plot."""
+"""Commands: list, add-distribution, regenerate, explain, radius, compile, bracket, compare, verify, plot."""
 
 from __future__ import annotations
 
@@ -103,6 +103,7 @@ def regenerate(names: tuple[str, ...], check: bool) -> None:
     orphans = workspace.orphans(files)
     if check:
         report = workspace.differences(files) + [f"orphan: {f.relative_to(ROOT)}" for f in orphans]
+        report += workspace.table_faults()
         for line in report:
             click.echo(line)
         if report:
@@ -114,6 +115,8 @@ def regenerate(names: tuple[str, ...], check: bool) -> None:
     for path in orphans:
         path.unlink()
         click.echo(f"removed {path.relative_to(ROOT)}")
+    for line in workspace.table_faults():
+        click.echo(f"kept, but {line}")
     click.echo(f"wrote {len(files)} files")
 
 
@@ -181,6 +184,53 @@ def radius(
         )
     click.echo(f"method  {result['method']}" + ("" if result["tight"] else " (not claimed tight)"))
     click.echo(f"assurance {result['assurance']}")
+    if result["compile"]:
+        click.echo(f"no table is there for the generated code; make it with: {result['compile']}")
+
+
+@cli.command("compile")
+@click.argument("name", required=False)
+@click.option("--dim", type=int, default=None, help="Dimension of the input, at least 1.")
+@click.option(
+    "--param", "params", multiple=True, help='A parameter\'s value, e.g. "k=2"; rounded to a double.'
+)
+@click.option("--adversary", default="2", show_default=True, help="Norm: 1, 2 or inf.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=None,
+    help="Folder to write into; by default the user's folder of tables, where radii are looked up.",
+)  # fmt: skip
+@click.option("--shipped", is_flag=True, help="All tables that come with the package, into generated/tables.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def compile_(
+    name: str | None, dim: int | None, params: tuple[str, ...], adversary: str, out: Path | None, shipped: bool, as_json: bool
+) -> None:  # fmt: skip
+    """Prove and write the table behind a level-set radius, for one dimension and parameter set."""
+    from derive.query import parameters_of
+    from derive.tables.build import Request, built
+    from derive.tables.shipped import shipped_requests
+    from generated.special.lookup import SHIPPED, user_folder
+
+    if shipped:
+        if name is not None or dim is not None or params or out is not None:
+            raise SpecError(
+                "--shipped compiles a fixed list into generated/tables: give no name, --dim, --param or --out"
+            )
+        requests, folder = list(shipped_requests()), SHIPPED
+    else:
+        if name is None or dim is None:
+            raise SpecError("compile needs the name of a density and --dim, or --shipped")
+        requests = [Request(find_spec(name), norm_name(adversary), dim, parameters_of(params))]
+        folder = user_folder() if out is None else out
+    records = []
+    for done in built(requests):
+        write_all({folder / done.file: done.text})
+        records.append(done.record | {"path": str(folder / done.file)})
+        if not as_json:
+            click.echo("\n".join([f"wrote {folder / done.file}", *done.lines]))
+    if as_json:
+        click.echo(json.dumps(records, indent=2))
+    elif shipped:
+        click.echo("list them in the modules with: python -m derive regenerate")
 
 
 @cli.command()

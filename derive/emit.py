@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import sympy as sp
 
-from derive.derivation import Closed, Cone, Derivation, Lattice
+from derive.derivation import Closed, Cone, Derivation, Lattice, LevelSet
 from derive.dispatch import ARGUMENTS, BESIDE, beside_level_sets, dispatch, fixed, passed, signature
 from derive.engine import Family
 from derive.formula import NormalQuantile, fail, gap, rho, z
@@ -21,8 +21,9 @@ from derive.sampler import sampler_lines, sampler_text
 from derive.tail import accurate
 
 
-def module_text(family: Family, verified: Sequence[str]) -> str:
-    """The source of generated/<name>.py; `verified` are the header's lines on what was checked and how."""
+def module_text(family: Family, verified: Sequence[str], tables: Mapping[str, str] | None = None) -> str:
+    """The source of generated/<name>.py; `verified` are the header's lines on what was checked and how, `tables` the SHA-256 of the
+    shipped table files by name."""
     parts = [_check(family)]
     parts += density_lines(family) if needs_density(family) else []
     for adversary, derivation in family.native.items():
@@ -44,14 +45,14 @@ def module_text(family: Family, verified: Sequence[str]) -> str:
     imports += [""] if imports else []
     imports += ["import numpy as np"] if "np." in body else []
     imports += ["import torch\n", "from generated import special\n"]
-    return "\n".join([header(family, verified), *imports, _constants(family)]) + "\n\n\n" + body
+    return "\n".join([header(family, verified), *imports, _constants(family, tables or {})]) + "\n\n\n" + body
 
 
 def _names(family: Family) -> list[str]:
     return [q.name for q in family.spec.parameters]
 
 
-def _constants(family: Family) -> str:
+def _constants(family: Family, tables: Mapping[str, str]) -> str:
     spec = family.spec
     quoted = partial(json.dumps, ensure_ascii=False)
     defaults = ", ".join(f"{quoted(q.name)}: {float(q.default)!r}" for q in spec.parameters)
@@ -66,6 +67,13 @@ def _constants(family: Family) -> str:
         f"PARAMETER_DOMAINS: dict[str, str] = {{{domains}}}",
         f"ADVERSARIES = ({', '.join(quoted(a) for a in family.adversaries)},)",
     ]
+    if any(isinstance(d.evaluation, LevelSet) for d in family.native.values()):
+        lines += [
+            "TABLES: dict[str, str] = {",
+            *(f"    {quoted(f)}: {quoted(h)}," for f, h in tables.items()),
+            "}",
+        ]
+        lines += ['"""Shipped tables of proved radii: file in generated/tables, SHA-256."""']
     return "\n".join(lines)
 
 

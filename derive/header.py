@@ -87,7 +87,7 @@ def _one_line(derivation: Derivation) -> str:
         case Cosine():
             return "integral of dp/Phi(p) from 1 - rho to 1/2, Phi of psi'(r) times a cosine"
         case LevelSet():
-            return "exact level sets of the likelihood ratio, tabulated"
+            return "exact level sets of the likelihood ratio, by tables of proved lower bounds (TABLES; `python -m derive compile`)"
     return shown
 
 

@@ -236,7 +236,8 @@ def radial(profile: Profile, view: View, unimodal: str) -> Derivation | None:
         ),
         Step(
             "Radius",
-            "R(rho(e)) = e: solved by quadrature in log r and tabulated in the normal quantile of rho, a little below the exact value.",
+            "R(rho(e)) = e. At any level t, solved or not, R(1 - p) >= e for every p <= m + exp(-t)*(1/2 - M) with M = P(t, e) and "
+            "m = 1 - P(-t, e): these are enclosed in ball arithmetic, and tables of polynomials in rho are proved to lie below the radius.",
         ),
     )
     return Derivation("2", "level set", True, LevelSet(), _rotations(view), steps, form="table")

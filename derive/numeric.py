@@ -77,9 +77,11 @@ def law_call(family: Family, exponent: sp.Expr) -> str:
 def curve_lines(family: Family, adversary: str, derivation: Derivation, suffix: str = "") -> list[str]:
     """`_curve_l…`, its name with the suffix, for the evaluations by quadrature and by table."""
     names = ["dim", *(q.name for q in family.spec.parameters)]
-    kind = "RadiusCurve" if isinstance(derivation.evaluation, NumericCone) else "Tabulated"
+    kinds = {NumericCone: "RadiusCurve", LevelSet: "ProvedTable"}
+    kind = kinds.get(type(derivation.evaluation), "Tabulated")
     lines = ["@lru_cache(maxsize=64)", f"def _curve_l{adversary}{suffix}({typed(names)}) -> special.{kind}:"]
     density = f"_density({', '.join(arguments(family))})"
+    given = ", ".join(f'"{n}": {n}' for n in names[1:])
     match derivation.evaluation:
         case NumericCone(weight, exponent):
             lines += [
@@ -93,8 +95,11 @@ def curve_lines(family: Family, adversary: str, derivation: Derivation, suffix: 
             ]
         case LevelSet():
             lines += [
-                '    """Exact level sets of q(x - v)/q(x), by quadrature."""',
-                f"    return special.level_set_curve({density}, dim)",
+                '    """Exact level sets of q(x - v)/q(x): the proved table of this dimension and these parameters."""',
+                f'    return special.find_table(NAME, "{adversary}", SPEC_HASH, TABLES, dim, {{{given}}})',
+                "",
+                "",
+                *_estimate(adversary, family, density),
             ]
         case Tabulated(radius):
             lines += [
@@ -102,6 +107,19 @@ def curve_lines(family: Family, adversary: str, derivation: Derivation, suffix: 
                 *_exact(radius),
             ]
     return lines
+
+
+def _estimate(adversary: str, family: Family, density: str) -> Names:
+    """`estimate_l…`: the radius where no table is compiled, for pictures and searches."""
+    names = [q.name for q in family.spec.parameters]
+    defaults = "".join(f", {q.name}: float = {float(q.default)!r}" for q in family.spec.parameters)
+    return [
+        f"def estimate_l{adversary}(rho: special.Array, *, dim: int{defaults}) -> special.Array:",
+        '    """The same radius at scale 1 by quadrature in floats, for any dimension and parameters: tested, not proved; no certificate."""',
+        f"    check(dim=dim{''.join(f', {n}={n}' for n in names)})",
+        "    at = special.prepare(rho)",
+        f"    return special.finish(at, special.level_set_curve({density}, dim)(at), 1.0)",
+    ]
 
 
 def _exact(radius: sp.Expr) -> list[str]:

@@ -18,6 +18,7 @@ from derive.engine import Family, derive_family
 from derive.expression import ExpressionError, parse_expression
 from derive.spec import Spec, SpecError
 from generated.registry import load
+from generated.special import MissingTable
 
 STATED = 1 + sp.Rational(1, 10**9)
 """Stated error of radii by quadrature, relative."""
@@ -66,7 +67,8 @@ def query(
         radius (the generated function at the largest double ≤ rho; "inf" where it is infinite); lower and upper, an enclosure of the
         method's radius; np_upper, a Neyman–Pearson bound of what any method can certify from rho (None where none was computed), the
         np_direction of its shift, np_upper_assurance (how it is known) and gap = np_upper/lower - 1, rounded up; method, tight, assurance; exact, the enclosure and method of the exact
-        level-set radius where that is sharper than what the generated code returns (else None).
+        level-set radius where that is sharper than what the generated code returns (else None); compile, the command that makes the table which
+        the generated function needs and has not (radius is then the largest double below the enclosure), None elsewhere.
 
     Raises:
         SpecError: for anything outside its domain.
@@ -94,16 +96,25 @@ def query(
             f"the {'scale' if sigma is None else 'sigma'} must be greater than 0, not {scale or sigma}"
         )
     below = np.array([float_below(at)])
-    value = float(module.radius(below, adversary=adversary, dim=dim, scale=float_below(unit), **floats)[0])
-    assurance = "enclosed by ball arithmetic"
+    assurance, command = "enclosed by ball arithmetic", None
+    try:
+        value = float(
+            module.radius(below, adversary=adversary, dim=dim, scale=float_below(unit), **floats)[0]
+        )
+    except MissingTable as missing:
+        value, command = math.nan, str(missing).rpartition("make it with: ")[2]
     try:
         ball = enclose(family, adversary, dim=dim, rho=at, parameters=parameters, scale=unit)
     except (ArithmeticError, NotImplementedError):
+        if command is not None:
+            raise
         above = np.array([min(1.0, math.nextafter(float(below[0]), 2.0))])
         wider = math.nextafter(float(unit), math.inf)
         top = float(module.radius(above, adversary=adversary, dim=dim, scale=wider, **floats)[0])
         ball = _stated(value, top, here.method(adversary))
         assurance = "quadrature with a stated relative error of 1e-9"
+    if command is not None:
+        value = max(0.0, float_below(sp.Rational(ball.lower)))
     members = derive_family(spec.member({q.name: parameters.get(q.name, q.default) for q in spec.parameters}))
     if any(route.source == METHOD for route in module.routes(adversary=adversary, dim=dim, **floats)):
         ball = _composed(members, ball, value, dim, at, unit)
@@ -132,6 +143,7 @@ def query(
         "gap": gap(above_all.upper, ball.lower) if above_all is not None and known else None,
         "method": method, "tight": tight, "assurance": assurance,
         "exact": {"lower": sharper.lower, "upper": sharper.upper, "method": sharper.route} if sharper else None,
+        "compile": command,
     }  # fmt: skip
 
 

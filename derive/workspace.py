@@ -24,6 +24,7 @@ from derive.pages.brackets import read_brackets
 from derive.pages.explain import index_page, page
 from derive.pages.gallery import comparison_text, family_gallery, gallery_orphans, shared_gallery
 from derive.spec import Spec, SpecError, known_specs
+from derive.tables.shipped import shipped_tables, table_faults
 
 HAND_WRITTEN = frozenset({"__init__.py"})
 
@@ -37,6 +38,10 @@ class Workspace:
     @property
     def specs(self) -> Path:
         return self.root / "derive" / "specs"
+
+    @property
+    def tables(self) -> Path:
+        return self.root / "generated" / "tables"
 
     @property
     def pages(self) -> Path:
@@ -56,11 +61,12 @@ class Workspace:
     def family_files(self, spec: Spec) -> dict[Path, str]:
         """Files that one density owns, its spec included."""
         family = derive_family(spec)
-        module = load_draft(spec.name, module_text(family, ["pending"]))
+        tables = shipped_tables(self.tables, spec)
+        module = load_draft(spec.name, module_text(family, ["pending"], tables))
         checked = evidence(family, module)
         files = {
             self.specs / f"{spec.name}.toml": spec.to_toml(),
-            self.root / "generated" / f"{spec.name}.py": module_text(family, checked.lines),
+            self.root / "generated" / f"{spec.name}.py": module_text(family, checked.lines, tables),
         }
         if (self.root / "docs").is_dir():
             files[self.pages / f"{spec.name}.md"] = page(family, read_brackets(self.pages / BRACKETS))
@@ -111,6 +117,10 @@ class Workspace:
         if self.pages.is_dir():
             found += gallery_orphans(self.pages, known, fresh)
         return sorted(found)
+
+    def table_faults(self) -> list[str]:
+        """What is wrong with the shipped tables, by their hashes alone; `regenerate` keeps them as they are."""
+        return table_faults(self.tables, known_specs(self.specs))
 
     def differences(self, files: Mapping[Path, str], limit: int = 40) -> list[str]:
         """Lines that show where the files on disk differ from what they should be; empty when they agree."""

@@ -13,14 +13,14 @@ Assumptions: none. The density is even because it is a function of r; it is inte
 Sampler: The norm r: a table of its quantile function, within 1e-9 in distribution; times a direction from the cone measure of the l2 sphere.
 
 Radii at scale 1, for rho > 1/2 (0 below):
-    l2    R = exact level sets of the likelihood ratio, tabulated   [level set, tight]
+    l2    R = exact level sets of the likelihood ratio, by tables of proved lower bounds (TABLES; `python -m derive compile`)   [level set, tight]
     l1    converted from l2: R
     linf  converted from l2: R * 1/sqrt(d)
 
 Verified when this file was written:
     proved    R(1/2) = 0
-    tested    float64 nodes of the curves and tables, with a slack downwards that is measured; between nodes of a curve concavity proves the bound
-    enclosed  2 radii (dim 64, 3072): none above its ball-arithmetic lower end, all within 1e-09 of it (relative)
+    enclosed  1 shipped tables: proved by ball arithmetic to lie below the level-set radius at every double rho
+    enclosed  1 radii (dim 3072): none above its ball-arithmetic lower end, all within 1e-12 of it (relative)
 """
 
 from __future__ import annotations
@@ -40,6 +40,10 @@ SPEC_HASH = "7498d910cf764f3e"
 PARAMETERS: dict[str, float] = {}
 PARAMETER_DOMAINS: dict[str, str] = {}
 ADVERSARIES = ("1", "2", "inf",)
+TABLES: dict[str, str] = {
+    "hyperbolic_l2_l2_d3072.json": "fdc85b1b59397d1cdb9b5c97f1a16ff8da718d5f7f22aedc3728ff2f1240adbb",
+}
+"""Shipped tables of proved radii: file in generated/tables, SHA-256."""
 
 
 def check(*, dim: int) -> None:
@@ -71,9 +75,16 @@ def _law(exponent: float) -> special.RadialLaw:
 
 
 @lru_cache(maxsize=64)
-def _curve_l2(dim: int) -> special.Tabulated:
-    """Exact level sets of q(x - v)/q(x), by quadrature."""
-    return special.level_set_curve(_density(), dim)
+def _curve_l2(dim: int) -> special.ProvedTable:
+    """Exact level sets of q(x - v)/q(x): the proved table of this dimension and these parameters."""
+    return special.find_table(NAME, "2", SPEC_HASH, TABLES, dim, {})
+
+
+def estimate_l2(rho: special.Array, *, dim: int) -> special.Array:
+    """The same radius at scale 1 by quadrature in floats, for any dimension and parameters: tested, not proved; no certificate."""
+    check(dim=dim)
+    at = special.prepare(rho)
+    return special.finish(at, special.level_set_curve(_density(), dim)(at), 1.0)
 
 
 @special.traceable

@@ -13,14 +13,13 @@ Assumptions: none. The density is even because it is a function of r; it is inte
 Sampler: The norm r: t = r**k follows beta prime(d/k, (a*k - d)/k); times a direction from the cone measure of the l2 sphere.
 
 Radii at scale 1, for rho > 1/2 (0 below):
-    l2    R = exact level sets of the likelihood ratio, tabulated   [level set, tight]
+    l2    R = exact level sets of the likelihood ratio, by tables of proved lower bounds (TABLES; `python -m derive compile`)   [level set, tight]
     l1    converted from l2: R
     linf  converted from l2: R * 1/sqrt(d)
 
 Verified when this file was written:
     proved    the Pearson identity of the radial law; R(1/2) = 0
-    tested    float64 nodes of the curves and tables, with a slack downwards that is measured; between nodes of a curve concavity proves the bound
-    enclosed  2 radii (dim 64, 3072): none above its ball-arithmetic lower end, all within 1e-09 of it (relative)
+    enclosed  no table is shipped; one is proved by: python -m derive compile pow_l2 --dim DIM
 """
 
 from __future__ import annotations
@@ -40,6 +39,9 @@ SPEC_HASH = "aee4f7d6ee962ca4"
 PARAMETERS: dict[str, float] = {"k": 2.0, "a": 1546.0}
 PARAMETER_DOMAINS: dict[str, str] = {"k": "k>0", "a": "a>0"}
 ADVERSARIES = ("1", "2", "inf",)
+TABLES: dict[str, str] = {
+}
+"""Shipped tables of proved radii: file in generated/tables, SHA-256."""
 
 
 def check(*, dim: int, k: float = 2.0, a: float = 1546.0) -> None:
@@ -74,9 +76,16 @@ def _law(exponent: float, k: float, a: float) -> special.RadialLaw:
 
 
 @lru_cache(maxsize=64)
-def _curve_l2(dim: int, k: float, a: float) -> special.Tabulated:
-    """Exact level sets of q(x - v)/q(x), by quadrature."""
-    return special.level_set_curve(_density(k, a), dim)
+def _curve_l2(dim: int, k: float, a: float) -> special.ProvedTable:
+    """Exact level sets of q(x - v)/q(x): the proved table of this dimension and these parameters."""
+    return special.find_table(NAME, "2", SPEC_HASH, TABLES, dim, {"k": k, "a": a})
+
+
+def estimate_l2(rho: special.Array, *, dim: int, k: float = 2.0, a: float = 1546.0) -> special.Array:
+    """The same radius at scale 1 by quadrature in floats, for any dimension and parameters: tested, not proved; no certificate."""
+    check(dim=dim, k=k, a=a)
+    at = special.prepare(rho)
+    return special.finish(at, special.level_set_curve(_density(k, a), dim)(at), 1.0)
 
 
 @special.traceable

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from runtime.certificate import check_budget
+from runtime.certificate import check_budget, radii_of
 from runtime.data import Dataset
 from runtime.models import ARCHITECTURES
 from runtime.noise import Noise
@@ -181,7 +181,7 @@ def plans_of(job: Job, dataset: Dataset) -> list[RunPlan]:
     """One plan a noise and σ, in the job's order, each with a seed of its own.
 
     Raises:
-        ValueError: an unknown family, a parameter outside its domain, two runs of one name.
+        ValueError: an unknown family, a parameter outside its domain, a radius without its table, two runs of one name.
     """
     count = len(indices_of(job, dataset))
     certify = job.certify
@@ -190,6 +190,7 @@ def plans_of(job: Job, dataset: Dataset) -> list[RunPlan]:
         for sigma in job.sigmas:
             name = f"{entry.label}-{shortest(sigma)}"
             noise = Noise(entry.family, dataset.dim, sigma=sigma, **entry.params)
+            radii_of(noise, 0.75)  # a radius that needs a table which is not there is refused before any work
             seed = derived_seed(job.seed, name)
             plans.append(
                 RunPlan(

@@ -84,6 +84,7 @@ class SmoothedClassifier:
         check_budget(n0, n, alpha)
         name = adversary_name(adversary)
         self.noise.method(name)
+        radii_of(self.noise, 0.75)  # a missing table is refused before any vote
         inputs = self._inputs(x, seed, first_index)
         certificates = []
         for index, image in enumerate(inputs, start=first_index):

@@ -30,6 +30,7 @@ from derive.pages.chart import (
 from derive.pages.drawn_law import DrawnLaw, drawn_law
 from derive.pages.summary import Curve, Summary
 from derive.spec import Spec
+from generated.special import MissingTable
 
 DIMENSIONS = (3072, 768, 192, 64, 16, 8, 4, 3, 2, 1)
 """The dimension of a picture is the first of these that a density has at its default parameters."""
@@ -57,7 +58,7 @@ def setting(module: ModuleType, adversary: str, dimensions: tuple[int, ...] = DI
     fallback = None
     for dim in dimensions:
         try:
-            module.radius(np.array([COMPARED]), adversary=adversary, dim=dim)
+            _values(module, adversary, np.array([COMPARED]), dim)
         except (ValueError, ArithmeticError):
             continue
         scale = _scale_of_unit_sigma(module, dim)
@@ -192,9 +193,17 @@ def _radius_line(
 
 
 def _radii(module: ModuleType, adversary: str, where: Setting, rho: FloatArray) -> FloatArray:
-    return np.asarray(
-        module.radius(rho, adversary=adversary, dim=where.dim, scale=where.scale), dtype=np.float64
-    )
+    return _values(module, adversary, rho, where.dim, where.scale)
+
+
+def _values(module: ModuleType, adversary: str, rho: FloatArray, dim: int, scale: float = 1.0) -> FloatArray:
+    """Radii at the default parameters; where they need a table that is not there, the module's estimates."""
+    try:
+        found = module.radius(rho, adversary=adversary, dim=dim, scale=scale)
+    except MissingTable:
+        factor = dim**-0.5 if adversary == "inf" else 1.0
+        found = factor * scale * module.estimate_l2(rho, dim=dim)
+    return np.asarray(found, dtype=np.float64)
 
 
 def label(module: ModuleType) -> str:

@@ -22,6 +22,7 @@ from derive.verification.frontier import Array
 from derive.verification.goodness import sampler_checks
 from derive.verification.identities import identities
 from derive.verification.refutation import direction_checks
+from derive.verification.tabled import table_checks
 from generated.registry import load
 
 SAMPLED = (2, 5, 64)
@@ -69,6 +70,7 @@ def verify(spec: Spec, module: ModuleType | None = None) -> Report:
     for adversary in family.adversaries:
         checks += direction_checks(family, subject, adversary, cases)
     checks += bracket_checks(family, subject, cases)
+    checks += table_checks(family, getattr(subject, "TABLES", {}))
     for dim in SAMPLED:
         checks += _sampler(family, subject, dim)
     return Report(spec.name, tuple(checks))

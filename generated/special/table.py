@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import torch
 
-from generated.special.arguments import Array, require
+from generated.special.arguments import NUMPY, TORCH, Array, require
+from generated.special.confidence import Confidence
+from generated.special.traced import Store, placed
 
 SMALLEST = 2.0**-53
 """1 - rho of the largest double below 1; anything smaller takes its radius."""
@@ -44,11 +45,8 @@ class ProvedTable:
     parts: int
     gap: np.ndarray
     fail: np.ndarray
-    _mids: np.ndarray = field(init=False, repr=False)
-    _rows: np.ndarray = field(init=False, repr=False)
-    _placed: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = field(
-        init=False, repr=False, default_factory=dict
-    )
+    _columns: tuple[np.ndarray, ...] = field(init=False, repr=False)
+    _on: Store = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         require(
@@ -73,61 +71,33 @@ class ProvedTable:
         scaled = values * (1.0 / half)[:, None] ** np.arange(values.shape[1])
         flat = np.zeros((1, values.shape[1]))
         flat[0, 0] = self.slope
-        object.__setattr__(self, "_mids", np.concatenate([[0.0], mid]))
-        object.__setattr__(self, "_rows", np.ascontiguousarray(np.concatenate([flat, scaled]).T))
+        rows = np.ascontiguousarray(np.concatenate([flat, scaled]).T)
+        object.__setattr__(self, "_columns", (np.concatenate([[0.0], mid]), *rows))
 
-    def __call__(self, xp: SimpleNamespace | None, rho: Array) -> Array:
+    def __call__(self, at: Confidence) -> Array:
         """The radius at rho > 1/2; float64 NumPy or torch, differentiable, no synchronisation; at rho = 1 that of 1 - 2**-53."""
-        return self.at(rho - 0.5, 1.0 - rho)
+        return self.at(at.gap, at.fail)
 
     def at(self, gap: Array, fail: Array) -> Array:
-        """The radius at gap = rho - 1/2 > 0 and fail = 1 - rho ≥ 0, of which the smaller one alone is used (one of them may be rounded:
-        fail upwards, gap downwards)."""
-        if isinstance(gap, torch.Tensor):
-            return self._torch(gap, fail)
+        """The radius at gap = rho - 1/2 > 0 and fail = 1 - rho ≥ 0, of which the smaller one alone is used (fail may be rounded up)."""
+        xp = TORCH if isinstance(gap, torch.Tensor) else NUMPY
+        mids, *rows = placed(self._columns, gap, self._on)
         near = gap <= MIDDLE
-        x = np.where(near, gap, np.maximum(fail, SMALLEST))
-        cells = self._cells(np.ascontiguousarray(x).view(np.int64) >> self._shift, near, np)
-        w = x - self._mids[cells]
-        value = self._rows[-1][cells]
-        for row in self._rows[-2::-1]:
-            value = value * w + row[cells]
-        return np.where(near, gap * value, value)
-
-    def _torch(self, gap: torch.Tensor, fail: torch.Tensor) -> torch.Tensor:
-        mids, rows = self._on(gap.device)
-        near = gap <= MIDDLE
-        x = torch.where(near, gap, torch.clamp(fail, min=SMALLEST))
-        cells = self._cells(x.detach().view(torch.int64) >> self._shift, near, torch).reshape(-1)
-        # index_select on one dimension: the fastest of torch's look-ups, and one that vmap knows
-        w = x.reshape(-1) - torch.index_select(mids, 0, cells)
-        value = torch.index_select(rows[-1], 0, cells)
-        for row in reversed(rows[:-1].unbind()):
-            value = value * w + torch.index_select(row, 0, cells)
-        value = value.reshape(gap.shape)
-        return torch.where(near, gap * value, value)
+        x = xp.where(near, gap, xp.maximum(fail, SMALLEST))
+        # rows by the leading bits: 0 for the slope, then those of gap, then those of fail
+        bits = xp.bits(x) >> self._shift
+        low = xp.clamp(bits - ((1023 + self.first) * self.parts - 1), 0, len(self.gap))
+        high = xp.clamp(bits - (1023 - 53) * self.parts, 0, len(self.fail) - 1) + (len(self.gap) + 1)
+        cells = xp.where(near, low, high)
+        w = x - xp.take(mids, cells)
+        value = xp.take(rows[-1], cells)
+        for row in reversed(rows[:-1]):
+            value = value * w + xp.take(row, cells)
+        return xp.where(near, gap * value, value)
 
     @property
     def _shift(self) -> int:
         return _MANTISSA - (self.parts.bit_length() - 1)
-
-    def _cells(self, bits: Array, near: Array, library: ModuleType) -> Array:
-        """Rows by the leading bits of gap or fail: 0 for the slope, then those of gap, then those of fail."""
-        count = len(self.gap)
-        start = (1023 + self.first) * self.parts
-        low = library.clip(bits - (start - 1), 0, count)
-        start = (1023 - 53) * self.parts
-        high = library.clip(bits - start, 0, len(self.fail) - 1) + (count + 1)
-        return library.where(near, low, high)
-
-    def _on(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-        """Midpoints and coefficients on a device, copied there once."""
-        if device not in self._placed:
-            self._placed[device] = (
-                torch.as_tensor(self._mids, device=device),
-                torch.as_tensor(self._rows, device=device),
-            )
-        return self._placed[device]
 
 
 def coefficient_rows(rows: Sequence[Sequence[str]]) -> np.ndarray:

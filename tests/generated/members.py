@@ -46,6 +46,10 @@ class Member:
         """The generated radius at one double."""
         return float(self.radius(np.array([rho]), scale)[0])
 
+    def estimated(self, rho: float) -> float:
+        """The generated l2 estimate at one double, at scale 1: no table is needed, nothing is proved."""
+        return float(self.module.estimate_l2(np.array([rho]), dim=self.dim, **self.params)[0])
+
 
 def _members() -> list[Member]:
     listed = []

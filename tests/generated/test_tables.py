@@ -16,7 +16,7 @@ import torch
 from derive.tables.curve import Chain
 from derive.tables.file import table_text
 from derive.tables.fit import fit
-from generated.special import MissingTable, ProvedTable, compile_command, find_table
+from generated.special import MissingTable, ProvedTable, compile_command, find_table, prepare, traceable
 from generated.special.lookup import load_table, table_file
 from tests.derive.tables.gaussian import normal_cells
 
@@ -58,10 +58,10 @@ def test_a_table_in_the_users_folder_is_found(path: Path) -> None:
     table = look_up()
     rho = np.array([0.5 + 2.0**-53, 0.6, 0.75, 0.9, 1.0 - 2.0**-53, 1.0])
     assert np.allclose(
-        table(None, rho)[1:5], [0.2533471031, 0.6744897502, 1.2815515655, 8.2095361516], rtol=1e-9
+        table(prepare(rho))[1:5], [0.2533471031, 0.6744897502, 1.2815515655, 8.2095361516], rtol=1e-9
     )
-    assert table(None, rho)[0] == pytest.approx(2.0**-53 * np.sqrt(2.0 * np.pi), rel=1e-9)
-    assert table(None, rho)[5] == table(None, rho)[4]
+    assert table(prepare(rho))[0] == pytest.approx(2.0**-53 * np.sqrt(2.0 * np.pi), rel=1e-9)
+    assert table(prepare(rho))[5] == table(prepare(rho))[4]
 
 
 def test_a_missing_table_is_one_line_with_the_command(folder: Path) -> None:
@@ -133,17 +133,17 @@ RHO = np.concatenate(
 
 def test_tensors_give_what_arrays_give(path: Path) -> None:
     table = look_up()
-    assert np.array_equal(table(None, torch.tensor(RHO)).numpy(), table(None, RHO))
-    assert table(None, torch.tensor(0.9, dtype=torch.float64)).shape == ()
-    assert table(None, torch.zeros((2, 0, 3), dtype=torch.float64)).shape == (2, 0, 3)
+    assert np.array_equal(table(prepare(torch.tensor(RHO))).numpy(), table(prepare(RHO)))
+    assert table(prepare(torch.tensor(0.9, dtype=torch.float64))).shape == ()
+    assert table(prepare(torch.zeros((2, 0, 3), dtype=torch.float64))).shape == (2, 0, 3)
     grid = torch.tensor(RHO[:12]).reshape(3, 4)
-    assert torch.equal(table(None, grid.T), table(None, grid).T)
+    assert torch.equal(table(prepare(grid.T)), table(prepare(grid)).T)
 
 
 def test_gradients_are_one_over_the_density(path: Path) -> None:
     table = look_up()
     rho = torch.tensor(RHO, requires_grad=True)
-    value = table(None, rho)
+    value = table(prepare(rho))
     value.sum().backward()
     assert rho.grad is not None
     exact = np.sqrt(2.0 * np.pi) * torch.exp(0.5 * value.detach() ** 2)
@@ -151,23 +151,23 @@ def test_gradients_are_one_over_the_density(path: Path) -> None:
     assert torch.allclose(rho.grad[middle], exact[middle], rtol=3e-8, atol=0.0)
     assert torch.allclose(rho.grad, exact, rtol=1e-4, atol=0.0)
     inside = torch.tensor([0.51, 0.6, 0.71, 0.76, 0.9, 0.99], dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda r: table(None, r), (inside,))
+    assert torch.autograd.gradcheck(lambda r: table(prepare(r)), (inside,))
 
 
 def test_vmap_grad_and_compile(path: Path) -> None:
     table = look_up()
     rho = torch.tensor(RHO)
-    expected = table(None, rho)
-    assert torch.equal(torch.func.vmap(lambda r: table(None, r))(rho), expected)
-    slope = torch.func.vmap(torch.func.grad(lambda r: table(None, r)))(rho)
+    expected = table(prepare(rho))
+    assert torch.equal(torch.func.vmap(lambda r: table(prepare(r)))(rho), expected)
+    slope = torch.func.vmap(torch.func.grad(lambda r: table(prepare(r))))(rho)
     leaf = rho.clone().requires_grad_()
-    table(None, leaf).sum().backward()
+    table(prepare(leaf)).sum().backward()
     assert leaf.grad is not None and torch.equal(slope, leaf.grad)
-    compiled = torch.compile(lambda r: table(None, r), fullgraph=True, backend="aot_eager")
+    compiled = torch.compile(traceable(lambda r: table(prepare(r))), fullgraph=True, backend="aot_eager")
     assert torch.equal(compiled(rho), expected)
 
 
 def test_neighbouring_doubles_do_not_step_back_by_more_than_the_fit(path: Path) -> None:
     table = look_up()
-    value = table(None, np.sort(RHO))
+    value = table(prepare(np.sort(RHO)))
     assert (np.diff(value) >= -5e-11 * value[1:]).all()

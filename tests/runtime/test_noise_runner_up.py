@@ -44,8 +44,11 @@ def test_doubles_at_the_ends() -> None:
 
 @pytest.mark.parametrize("family", registry.FAMILIES)
 def test_every_family_gains_and_never_loses(family: str) -> None:
-    params = {"k": 2.0, "a": 80.0} if family == "pow_l2" else {"a": 80.0} if family == "pow_linf" else {}
-    noise = Noise(family, 12, scale=1.0, **params)
+    tables = getattr(registry.load(family), "TABLES", None)
+    if tables == {}:
+        pytest.skip("no table of this family is shipped")
+    params = {"a": 80.0} if family == "pow_linf" else {}
+    noise = Noise(family, 3072 if tables else 12, scale=1.0, **params)
     rho = np.linspace(0.05, 0.99, 40)
     for adversary in noise.adversaries:
         alone = noise.radius(rho, adversary)

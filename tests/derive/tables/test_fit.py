@@ -14,6 +14,7 @@ from derive.enclosure.cells import LevelCell
 from derive.tables.curve import Chain
 from derive.tables.fit import GOAL, PRECISION, Fitted, cells, fit, lower
 from derive.tables.proof import Cell, rounding, shortfall
+from generated.special import prepare
 from tests.derive.tables.gaussian import exponential_cells, normal_cells
 
 
@@ -65,7 +66,7 @@ def doubles() -> np.ndarray:
 
 def test_below_the_normal_quantile_at_every_double_tried_and_close() -> None:
     table, rho = fitted().table, doubles()
-    for r, value in zip(rho.tolist(), table(None, rho).tolist(), strict=True):
+    for r, value in zip(rho.tolist(), table(prepare(rho)).tolist(), strict=True):
         exact = normal_radius(r - 0.5, 1.0 - r)
         assert bool(arb(value) <= exact), r
         assert bool(arb(value) >= exact * (1 - arb(2 * GOAL))), r
@@ -73,7 +74,7 @@ def test_below_the_normal_quantile_at_every_double_tried_and_close() -> None:
 
 def test_one_takes_the_radius_of_the_largest_double_below_it() -> None:
     table = fitted().table
-    ends = table(None, np.array([1.0 - 2.0**-53, 1.0]))
+    ends = table(prepare(np.array([1.0 - 2.0**-53, 1.0])))
     assert ends[0] == ends[1] and 8.2 < ends[0] < 8.21
 
 
@@ -82,7 +83,7 @@ def test_log_linear_law_with_a_coarse_goal() -> None:
     found = fit(Chain(exponential_cells()))
     table, rho = found.table, doubles()
     exact = np.where(rho < 0.75, -np.log1p(-2.0 * (rho - 0.5)), -np.log(2.0 * (1.0 - rho)))
-    ratio = table(None, rho) / exact
+    ratio = table(prepare(rho)) / exact
     assert found.loss < 1e-9 and ratio.max() <= 1.0 + 1e-15 and ratio.min() > 1.0 - 1e-9
 
 

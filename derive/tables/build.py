@@ -1,0 +1,168 @@
+"""A table from a density: proved level cells, polynomials proved below them, and the text of the file."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import sympy as sp
+from flint import arb
+
+from derive.bounds import checked_values, radial_density
+from derive.derivation import LevelSet
+from derive.enclosure.cells import LevelCell, level_cells
+from derive.enclosure.smooth import SmoothLaw
+from derive.engine import Family, derive_family
+from derive.formula import dim as dim_symbol
+from derive.spec import Spec, SpecError
+from derive.tables.curve import Chain
+from derive.tables.file import Triple, table_text
+from derive.tables.fit import fit
+from generated.special.lookup import LARGEST, table_file
+from generated.special.table import ProvedTable
+
+ASSURANCE = "every cell proved in ball arithmetic: the float value, its rounding included, is at most the radius for every double rho"
+SMALLEST = 2.0**-54
+"""Level cells reach down to this 1 - rho, below that of any double rho < 1."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A table to be made: parameters that are missing take their defaults, all are rounded to doubles."""
+
+    spec: Spec
+    adversary: str
+    dim: int
+    parameters: Mapping[str, sp.Rational]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A table ready to be written, and what is to be said of it."""
+
+    file: str
+    text: str
+    cells: int
+    polynomials: int
+    witnesses: int
+    loss: float
+    seconds: float
+
+    @property
+    def record(self) -> dict[str, object]:
+        """The same for JSON."""
+        return {
+            "file": self.file, "bytes": len(self.text), "level_cells": self.cells, "polynomials": self.polynomials,
+            "witnesses": self.witnesses, "fit_loss": self.loss, "seconds": round(self.seconds, 2),
+        }  # fmt: skip
+
+    @property
+    def lines(self) -> list[str]:
+        """What was proved, for people."""
+        return [
+            f"  proved    {self.cells} cells of the level-set radius, from {self.witnesses} witnesses",
+            f"  proved    {self.polynomials} polynomials below them, rounding included, for every double rho in (1/2, 1]",
+            f"  accuracy  at most {self.loss:.1e} (relative) given away by the polynomials",
+            f"  size      {len(self.text)} bytes in {self.seconds:.1f} s",
+        ]
+
+
+def built(requests: Sequence[Request]) -> Iterator[Built]:
+    """The tables in order, each as soon as it is proved; several on as many processes as there are cores."""
+    for request in requests:
+        check(request)
+    workers = min(len(requests), os.cpu_count() or 1)
+    if workers < 2:
+        yield from map(build, requests)
+        return
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_quiet) as pool:
+        yield from pool.map(build, requests)
+
+
+def _quiet() -> None:
+    """An interrupt is the parent's to answer."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def check(request: Request) -> tuple[Family, dict[str, float], dict[sp.Symbol, sp.Rational]]:
+    """(family, parameters as doubles, exact values of d and these doubles); SpecError where no table can be made."""
+    family = derive_family(request.spec)
+    kinds = [a for a, d in family.native.items() if isinstance(d.evaluation, LevelSet)]
+    if request.adversary not in kinds:
+        known = f"against {', '.join('l' + a for a in kinds)}" if kinds else "no radius that needs one"
+        raise SpecError(
+            f"tables are for radii by level sets; {request.spec.name} has {known}, and was asked for l{request.adversary}"
+        )
+    given = checked_values(family, request.dim, request.parameters)
+    floats = {q.name: float(given[q.symbol]) for q in family.spec.parameters}
+    values = checked_values(family, request.dim, {name: sp.Rational(v) for name, v in floats.items()})
+    return family, floats, values
+
+
+def build(request: Request) -> Built:
+    """One table; ArithmeticError where it cannot be proved."""
+    start = time.perf_counter()
+    family, floats, values = check(request)
+    density = radial_density(family.profile, dim_symbol, values)
+    smallest = arb(SMALLEST)
+    cells = level_cells(SmoothLaw(density, request.dim, smallest), smallest)
+    return assemble(request, floats, family.native[request.adversary].label, cells, start)
+
+
+def assemble(
+    request: Request, floats: Mapping[str, float], method: str, cells: Sequence[LevelCell], start: float
+) -> Built:
+    """The table of given level cells; `start` is when work on it began (perf_counter)."""
+    fitted = fit(Chain(cells))
+    witnesses = _above(fitted.table, [w for cell in cells for w in cell.witnesses])
+    spec = request.spec
+    entries = {
+        "name": spec.name,
+        "spec": spec.hash,
+        "geometry": spec.geometry,
+        "density": spec.density,
+        "support": spec.support,
+        "adversary": request.adversary,
+        "dim": request.dim,
+        "parameters": {name: str(Fraction(floats[name])) for name in sorted(floats)},
+        "method": method,
+        "kind": "cells",
+        "assurance": ASSURANCE,
+    }
+    text = table_text(entries, fitted, witnesses)
+    if len(text) > LARGEST:
+        raise ArithmeticError(f"the table would take {len(text)} bytes, more than the {LARGEST} allowed")
+    return Built(
+        table_file(spec.name, request.adversary, request.dim, floats),
+        text,
+        len(cells),
+        len(fitted.gap) + len(fitted.fail) + 1,
+        len(witnesses),
+        fitted.loss,
+        time.perf_counter() - start,
+    )
+
+
+def _above(table: ProvedTable, witnesses: Sequence[Triple]) -> list[Triple]:
+    """The witnesses (p, t, e) at which the table's radius is at most e, which is what a checker of the file will ask.
+
+    Near rho = 1/2 the rounding of p to a double may cost more than the level cells gave away: those are left out.
+    ArithmeticError where rounding does not explain it.
+    """
+    kept = []
+    for p, t, e in witnesses:
+        radius = float(table.at(np.array([0.5 - p]), np.array([p]))[0])
+        if radius <= e:
+            kept.append((p, t, e))
+        elif not radius <= e * (1.0 + 2.0**-51 / (0.5 - p)):
+            raise ArithmeticError(f"the table exceeds its witness at 1 - rho = {p!r}")
+    return kept

@@ -1,0 +1,75 @@
+"""Which tables come with the package, and what can be said of their files without proving them again."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+
+import sympy as sp
+
+from derive.spec import Spec, find_spec
+from derive.tables.build import Request
+from generated.special.lookup import compile_command, read_record, table_file
+
+DIMENSIONS = (64, 784, 3072, 12288, 150528)
+"""8 by 8 digits, MNIST, CIFAR, 64 by 64 and ImageNet images."""
+
+
+def shipped_tables(folder: Path, spec: Spec) -> dict[str, str]:
+    """SHA-256 of the density's table files in a folder, by name in alphabetical order; those of another version are left out."""
+    pattern = re.compile(rf"{re.escape(spec.name)}_l(1|2|inf)_d\d+(_.*)?\.json")
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        if pattern.fullmatch(path.name) and not _fault(path, {spec.name: spec}):
+            found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def table_faults(folder: Path, specs: Mapping[str, Spec]) -> list[str]:
+    """A line for every file in a folder that is broken, misnamed, or of a density that is gone or has changed."""
+    lines = ((path, _fault(path, specs)) for path in sorted(folder.glob("*")) if path.suffix != ".py")
+    return [f"table {path.name}: {fault}" for path, fault in lines if fault]
+
+
+def _fault(path: Path, specs: Mapping[str, Spec]) -> str:
+    if path.suffix != ".json" or path.name.startswith("."):
+        return "no table; remove it"
+    try:
+        record = read_record(path)
+        name, adversary, dim = str(record["name"]), str(record["adversary"]), int(record["dim"])
+        floats = {key: float(Fraction(value)) for key, value in record["parameters"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"{error}; restore it, or remove it and compile again"
+    if name not in specs:
+        return f"of the density {name!r}, which is gone; remove it"
+    if record.get("spec") != specs[name].hash:
+        return f"of another version of {name}; make it again with: {compile_command(name, adversary, dim, floats)} --out {path.parent}"
+    if path.name != table_file(name, adversary, dim, floats):
+        return f"its name should be {table_file(name, adversary, dim, floats)}"
+    return ""
+
+
+def shipped_requests() -> Iterator[Request]:
+    """Every shipped table: the dimensions and parameters of the published experiments, and around them."""
+    for name, adversary, dim, parameters in _sets():
+        values = {key: sp.Integer(value) for key, value in parameters.items()}
+        yield Request(find_spec(name), adversary, dim, values)
+
+
+def _sets() -> Iterator[tuple[str, str, int, dict[str, int]]]:
+    for d in DIMENSIONS:
+        for k in (1, 2, 4, 10):
+            yield "exp_l2", "2", d, {"k": k, "j": 0}
+        for j in (d // 2, d - 8):
+            yield "exp_l2", "2", d, {"k": 2, "j": j}
+        for extra in (4, 10, 16, 128):
+            yield "pow_l2", "2", d, {"k": 1, "a": d + extra}
+        for a in (d // 2 + 10, d + 4, d + 16, d + 128):
+            yield "pow_l2", "2", d, {"k": 2, "a": a}
+        yield "hyperbolic_l2", "2", d, {}
+    yield "exp_l2", "2", 3072, {"k": 2, "j": 2048}
+    yield "exp_l2", "2", 3072, {"k": 1, "j": 5}
+    yield "exp_l2", "2", 150528, {"k": 2, "j": 100000}
