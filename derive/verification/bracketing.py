@@ -37,7 +37,7 @@ def _bracket(family: Family, member: Family, module: ModuleType, adversary: str,
     try:
         radius = float(radii_of(module, adversary, case, (FAIL,))[0])
         found: Ceiling | None = limited(
-            _ceiling, member, adversary, case.dim, rho, seconds=SECONDS, default=None
+            _ceiling, member, adversary, case.dim, rho, sp.Rational(radius), seconds=SECONDS, default=None
         )
         if found is None:
             found = _by_quadrature(adversary, case, radius)
@@ -57,8 +57,11 @@ def _bracket(family: Family, member: Family, module: ModuleType, adversary: str,
     return Check("bracket", norm, True, text)
 
 
-def _ceiling(member: Family, adversary: str, dim: int, rho: sp.Rational) -> Ceiling | None:
-    return ceiling(member, adversary, dim=dim, rho=rho)
+def _ceiling(
+    member: Family, adversary: str, dim: int, rho: sp.Rational, reached: sp.Rational
+) -> Ceiling | None:
+    """Sought no further once it has come down to the radius that is checked."""
+    return ceiling(member, adversary, dim=dim, rho=rho, lower=reached)
 
 
 def _by_quadrature(adversary: str, case: Case, start: float) -> Ceiling:

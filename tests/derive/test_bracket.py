@@ -6,6 +6,8 @@ import json
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -26,6 +28,9 @@ from derive.enclosure.radial import RadialDensity
 from derive.engine import Family, derive_family
 from derive.formula import r
 from derive.spec import Spec, find_spec
+from derive.verification.bracketing import bracket_checks
+from derive.verification.cases import cases_of
+from generated import laplace
 
 HALF, ONE = sp.Rational(1, 2), sp.Integer(1)
 PEERS = Path(__file__).resolve().parents[3] / "shared" / "peers" / "reference_radii.json"
@@ -274,3 +279,15 @@ def test_no_reference_radius_exceeds_the_bound(row: dict[str, object]) -> None:
     found = ceiling(family, str(row["adversary"]), dim=int(str(row["dim"])), rho=sp.Rational(str(row["rho"])))
     if found is not None:
         assert Fraction(str(row["radius"])) <= Fraction(found.upper) * (1 + Fraction(1, 10**15))
+
+
+# verify
+
+
+@pytest.mark.parametrize(("factor", "passed"), [(1.0, True), (1.0 + 1e-6, False), (1.0 - 1e-6, False)])
+def test_verify_holds_an_exact_radius_against_its_bracket(factor: float, passed: bool) -> None:
+    family = derive_family(find_spec("laplace"))
+    module = SimpleNamespace(radius=lambda rho, **others: factor * laplace.radius(rho, **others))
+    checks = {c.subject: c for c in bracket_checks(family, cast(ModuleType, module), list(cases_of(family)))}
+    assert set(checks) == {"l1", "l2", "linf"} and checks["l1"].passed is passed
+    assert checks["linf"].passed and "np_upper" in checks["linf"].text and "gap 0.0456" in checks["linf"].text
