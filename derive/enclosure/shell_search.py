@@ -10,12 +10,16 @@ from scipy import optimize
 
 from derive.enclosure.search import FloatLaw
 
-PIECES, NODES = 24, 32
+NODES = 32
+_FALLS = (0.2, 1.0, 3.0, 7.0, 14.0, 24.0, 36.0, 50.0, 65.0)
+"""Pieces of log r end where the logarithm of its density has fallen by these below the peak."""
 LIMIT = 690.0
 """Largest |log r|."""
 _FARTHEST = 1e7
 """Levels beyond this are taken for infinite."""
 _GRID, _BEYOND = 8000, 4.0
+_LINEAR = 1e-8
+"""A rise in log r up to this is a quotient of the level and the steepness: a difference would lose its digits."""
 _ROUGH, _FINE = 1e-8, 1e-15
 _X, _W = np.polynomial.legendre.leggauss(NODES)
 
@@ -38,9 +42,9 @@ class FloatShells:
         self.power = dim if kind == "shell" else 1
         self.low, self.high = law.end(80.0, -1), min(law.end(80.0, 1), law.ceiling)
         self.bounded = not unbounded
-        self.edges = np.unique(
-            [*np.linspace(self.low, self.high, PIECES + 1), *(k for k in kinks if self.low < k < self.high)]
-        )
+        ends = [law.mode] + [law.end(fall, side) for fall in _FALLS for side in (-1, 1)]
+        inside = [x for x in (*ends, *kinks) if self.low < x < self.high]
+        self.edges = np.unique([self.low, *inside, self.high])
         self.kinks = kinks
         grid = np.linspace(self.low, min(self.high + _BEYOND, law.ceiling), _GRID)
         psi = law.psi.array(grid)
@@ -80,7 +84,7 @@ class FloatShells:
         target = psi.array(u) + level
         with np.errstate(all="ignore"):
             linear = level / np.maximum(steepness.array(u), 1e-300)
-            if np.all(linear < 1e-7):
+            if np.all(linear < _LINEAR):
                 return linear
             low, high = u, np.full_like(u, min(LIMIT, self.law.ceiling))
             y = np.clip(np.interp(target, *self.table), low, high)
@@ -96,7 +100,7 @@ class FloatShells:
                 y = np.where(good, y - step, 0.5 * (low + high))
                 if np.all(last <= 1e-14 * (1 + np.abs(y))):
                     break
-        return np.maximum(y - u, 0.0)
+        return np.where(linear < _LINEAR, linear, np.maximum(y - u, 0.0))
 
     def _short(self, u: np.ndarray, level: float, distance: float) -> np.ndarray:
         """1 - z, not cut."""

@@ -167,6 +167,19 @@ def test_far_dimensions_and_probabilities(kind: str, dim: int, fail: str) -> Non
     assert relative_width(ball(r**2, kind, dim, fail)) < 1e-12
 
 
+@pytest.mark.parametrize(
+    ("psi", "kind", "dim", "fail"),
+    [
+        (r**10, "face", 1, "0.001"),  # nearly flat, then nearly an edge: little of log r holds the mass
+        (7 * sp.log(1 + r), "shell", 3, "0.499999999999"),  # levels of 1e-15, below the rounding of psi
+        (sp.sqrt(r), "face", 64, "0.499999999999"),
+        ((62 * sp.log(r) + r), "shell", 64, "1e-15"),
+    ],
+)
+def test_hard_searches_end(psi: sp.Expr, kind: str, dim: int, fail: str) -> None:
+    assert relative_width(ball(psi, kind, dim, fail)) < 1e-12
+
+
 def test_a_density_with_an_end() -> None:
     """Nothing is certified beyond the shift at which half of the noise leaves the support, and it is reached as fail falls."""
     psi = r
