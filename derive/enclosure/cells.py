@@ -26,7 +26,8 @@ NODES, LEVELS = 16, 8
 """Coefficients of a cell's fail and level polynomials (one more for fail in the first cell)."""
 RELATIVE = 2.0**-34
 """The error allowed, relative in e."""
-SHARE = 256
+SHARE, ENOUGH = 256, 0.75
+"""Errors of nodes and of constants are kept below a SHARE of it each; the remainder may take up to ENOUGH of it, or a little more."""
 FIRST, WIDER = 0.3, 2.5
 """Half the first cell's width in units of the radius of a unit Gaussian, and the growth from cell to cell at most."""
 CELLS, TRIES, FIRST_TRIES = 200, 12, 5
@@ -174,7 +175,8 @@ class _March:
             try:
                 return self._proved(path, allowed)
             except ArithmeticError as found:
-                problem, half = found, half * (found.factor if isinstance(found, _TooWide) else 0.6)
+                problem = found
+                half *= found.factor if isinstance(found, _TooWide) else 0.6 if start > 0 else 0.3
         raise problem
 
     def _on_grid(self, half: float) -> float:
@@ -225,7 +227,9 @@ class _March:
         narrow = min(1.0, float(path.half) / (FIRST * self.unit))
         corner = arb(2) ** -round(CORNER_BITS + math.log2(narrow)) if path.first else arb(1)
         share = allowed / SHARE
-        rest = self.law.remainder(path, NODES + path.first, allowed / 4 / self.rule.product, share * corner)
+        rest = self.law.remainder(
+            path, NODES + path.first, allowed * ENOUGH / self.rule.product, share * corner
+        )
         error = (rest.coefficient * self.rule.product).upper()
         factor = float((allowed / 2 / error).mid()) ** (1 / NODES) if bool(error > 0) else WIDER
         if not bool(error < allowed):

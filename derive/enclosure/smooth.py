@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,10 +25,10 @@ SMOOTH = 40
 GUARD = 60
 """Bits of precision beyond those of the error allowed."""
 CRUDE = 64
-PANELS, MOST = 48, 1500
+PANELS, MOST = 48, 1000
 PARTS = 3
-SAMPLE, WORTH = 4, 4
-"""Panels are halved when that makes the bounds of the largest few this much smaller."""
+WORTH, STEPS = 4, 40
+"""Panels are halved when so many steps make the sum this much smaller."""
 DEPTH, JOIN = 12, 8
 DROP = 512
 
@@ -168,23 +169,29 @@ class _Bound:
 
     def found(self, enough: arb) -> Remainder:
         done = self._evaluated(self.law.panels)
-        best = self._sum(done)
-        while not bool(best.coefficient < enough):
-            done.sort(key=lambda one: -float(one.coefficient))
-            trial = self._halved(done[:SAMPLE])
-            if not _total(trial) * WORTH < _total(done[:SAMPLE]):
+        while not bool(self._sum(done).coefficient < enough):
+            finer = self._finer(done)
+            if finer is None:
                 break
-            share = _total(done) / (2 * len(done))
-            count = max(SAMPLE, sum(float(one.coefficient) > share for one in done))
-            if count + len(done) > MOST:
-                break
-            done = [*trial, *self._halved(done[SAMPLE:count]), *done[count:]]
-            best = self._sum(done)
+            done = finer
         self.law.panels = self._coarser(done)
-        return best
+        return self._sum(done)
 
-    def _halved(self, parts: list[_Part]) -> list[_Part]:
-        return self._evaluated([half for one in parts for half in self.law.split(one.panel)])
+    def _finer(self, parts: list[_Part]) -> list[_Part] | None:
+        """The largest panels halved, again and again, until the sum is much smaller; None where that does not come soon."""
+        heap = [(-float(one.coefficient), k, one) for k, one in enumerate(parts)]
+        heapq.heapify(heap)
+        count, goal = len(heap), _total(parts) / WORTH
+        for _ in range(max(STEPS, len(parts) // 2)):
+            _, _, largest = heapq.heappop(heap)
+            for one in self._evaluated(list(self.law.split(largest.panel))):
+                heapq.heappush(heap, (-float(one.coefficient), count, one))
+                count += 1
+            if len(heap) > MOST:
+                return None
+            if -sum(size for size, _, _ in heap) < goal:
+                return [one for _, _, one in heap]
+        return None
 
     def _coarser(self, parts: list[_Part]) -> list[Panel]:
         """Where the next path starts: halves that add little are joined."""
