@@ -1,0 +1,161 @@
+"""Checks a table file again from its witnesses: reads the text, evaluates the table by its own few lines, and asks witness_check.
+
+Nothing of the engine is used: docs/tables.md describes the format. A claim R(1 - p) ≥ e is checked at the file's witnesses, where the table
+must not exceed e, and at a point of each of the table's cells, with e the table's own value and a level between those of the witnesses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import multiprocessing
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from flint import arb
+
+from derive.witness_check import BITS, Density, Law, Unreadable
+
+SAMPLE = 24
+"""Claims for each table when all are checked."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one table file is worth: claims checked of how many, the least (h - p)/min(p, 1/2 - p), and every false claim."""
+
+    file: str
+    checked: int
+    total: int
+    margin: float
+    faults: tuple[str, ...]
+    seconds: float
+
+
+def check_table(path: Path, most: int = 0) -> Verdict:
+    """Checks the witnesses of a file, that the table is not above them, and one point of each cell; `most` of them, spread evenly (0: all).
+
+    Unreadable for a file that is not such a table.
+    """
+    start = time.process_time()
+    table, law = _load(path)
+    points = [(p, t, e, True) for p, t, e in table.witnesses] + [
+        (p, *table.near(p), False) for p in table.middles()
+    ]
+    chosen = (
+        points
+        if not 0 < most < len(points)
+        else [points[(2 * n + 1) * len(points) // (2 * most)] for n in range(most)]
+    )
+    laws: dict[int, Law] = {}
+    faults, margin = [], math.inf
+    for p, t, e, given in chosen:
+        if given and table.value(p) > e:
+            faults.append(f"the table says R(1 - {p!r}) = {table.value(p)!r}, its witness {e!r}")
+        for bits in BITS:
+            if bits not in laws:
+                laws[bits] = Law(*law, bits)
+            h = laws[bits].h(p, arb(t), arb(e))
+            if not bool((h - p).contains(0)) or h - p == 0:
+                break
+        margin = min(margin, float(((h - p) / min(p, 0.5 - p)).lower()) if h.is_finite() else -math.inf)
+        if not bool(h >= p):
+            faults.append(f"R(1 - {p!r}) ≥ {e!r} is not proved at the level {t!r}: h = {h.str(20)}")
+    return Verdict(path.name, len(chosen), len(points), margin, tuple(faults), time.process_time() - start)
+
+
+def check_tables(paths: Sequence[Path], most: int) -> list[Verdict]:
+    """The same for several files, on all processors."""
+    for path in paths:
+        _load(path)  # a broken file is refused before any time is spent
+    workers = min(len(paths), os.cpu_count() or 1)
+    if workers < 2:
+        return [check_table(path, most) for path in paths]
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return list(pool.map(check_table, paths, [most] * len(paths)))
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The polynomials of a file, as docs/tables.md has them: R below gap < 2**first, gap·P(u) up to 1/4, then P(u) in 1 - rho."""
+
+    slope: float
+    first: int
+    parts: int
+    gap: Sequence[Sequence[float]]
+    fail: Sequence[Sequence[float]]
+    witnesses: Sequence[tuple[float, float, float]]
+
+    def value(self, p: float) -> float:
+        """The float at 1 - rho = p."""
+        gap = 0.5 - p
+        x, rows, first = (gap, self.gap, self.first) if gap <= 0.25 else (max(p, 2.0**-53), self.fail, -53)
+        if x < 2.0**self.first and rows is self.gap:
+            return gap * self.slope
+        cell = min(int((math.frexp(x)[1] - 1 - first + 2 * math.frexp(x)[0] - 1) * self.parts), len(rows) - 1)
+        exponent, place = divmod(cell, self.parts)
+        half = math.ldexp(0.5 / self.parts, first + exponent)
+        u = (x - math.ldexp(1.0, first + exponent) - (2 * place + 1) * half) / half
+        total = 0.0
+        for c in reversed(rows[cell]):
+            total = total * u + c
+        return total if rows is self.fail else gap * total
+
+    def middles(self) -> list[float]:
+        """A point p of each cell."""
+        places = [
+            math.ldexp(1 + (n + 0.5) / self.parts, k) for k in range(-53, -2) for n in range(self.parts)
+        ]
+        return [x for x in places if x <= 0.25] + [0.5 - x for x in places if x >= 2.0**self.first]
+
+    def near(self, p: float) -> tuple[float, float]:
+        """A level for the table's own radius at p, from the witnesses on either side, and that radius."""
+        e = self.value(p)
+        order = sorted((w for w in self.witnesses if w[2] > 0), key=lambda w: abs(math.log(w[2] / e)))[:8]
+        level = 0.0
+        for _, t, here in order:  # t/e² is smooth: Lagrange's formula
+            weight = t / here**2
+            for _, _, other in order:
+                weight *= (e - other) / (here - other) if other != here else 1.0
+            level += weight
+        return level * e**2, e
+
+
+def _load(path: Path) -> tuple[_Table, tuple[Density, str, int, float]]:
+    """The table and the arguments of its law."""
+    try:
+        text = path.read_text(encoding="ascii")
+        data = json.loads(text)
+        covered = text[: text.rindex('"hash"')].encode("ascii")
+        if hashlib.sha256(covered).hexdigest() != data["hash"]:
+            raise Unreadable(f"{path}: its hash does not match; the file was changed or cut short")
+        if data["format"] != 1 or data["support"]:
+            raise Unreadable(
+                f"{path}: the checker reads format 1 without a support, not {data['format']!r}, {data['support']!r}"
+            )
+        cells, dim = data["cells"], int(data["dim"])
+        rows = (
+            [[float.fromhex(c) for c in row] for row in part]
+            for part in (cells["gap"], cells["fail"], data["witnesses"])
+        )
+        gap, fail, witnesses = rows
+        table = _Table(
+            float.fromhex(cells["slope"]),
+            int(cells["first"]),
+            int(cells["parts"]),
+            gap,
+            fail,
+            [(p, t, e) for p, t, e in witnesses],
+        )
+        density = Density(data["density"], data["parameters"] | {"d": str(dim)})
+    except (OSError, KeyError, TypeError, ValueError, SyntaxError) as error:
+        raise (
+            error if isinstance(error, Unreadable) else Unreadable(f"{path}: not a table file: {error}")
+        ) from None
+    smallest = min(min(p, 0.5 - p) for p, _, e in table.witnesses if e > 0)
+    return table, (density, f"{data['geometry']}/{data['adversary']}", dim, min(smallest, 2.0**-55))
