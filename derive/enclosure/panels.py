@@ -11,6 +11,7 @@ on one piece moves over a panel and drags those on the others along; at such a t
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,8 +32,10 @@ PRECISION = 256
 MOST_PANELS = 6000
 SECONDS = 40.0
 """For one sweep; past it nothing is known."""
-FINE = {False: arb(2) ** -56, True: arb(2) ** -44}
-"""Width, in proportion to the whole so far, at which a panel is not split further; wider where several boundaries move together."""
+FINE = {False: 56, True: 44}
+"""Bits of the whole so far to which a panel is enclosed, or else split; fewer where several boundaries move together."""
+EXTRA = 16
+"""Bits beyond these come in steps of this size, so that sweeps can be kept."""
 REACHES = (12, 32, 64, 160, 1100)
 """Sweeps are kept for fractions of the mass down to 2**-reach."""
 LONGEST = arb(4)
@@ -53,17 +56,25 @@ class _Step:
     level: arb
 
 
-def cone_ball(density: RadialDensity, weight: sp.Rational, fail: arb, *, precision: int = PRECISION) -> arb:
+def cone_ball(
+    density: RadialDensity, weight: sp.Rational, fail: arb, *, precision: int = PRECISION, extra: int = 0
+) -> arb:
     """Encloses R(1 - fail), 0 < fail < 1/2, for the law of r in `density` and a cone of probability `weight` ≤ 1/2.
 
-    The ball is as narrow as the turning points of the score allow, about 1e-14 relative as a rule. ArithmeticError where a sign, a tail
-    or the mean score is not proved: then nothing is known.
+    The ball is as narrow as the turning points of the score allow, about 1e-14 relative as a rule, 2**-extra of that if asked.
+    ArithmeticError where a sign, a tail or the mean score is not proved: then nothing is known.
     """
     if not (0 < weight <= sp.Rational(1, 2)) or not (bool(fail > 0) and bool(fail < 0.5)):
         raise ValueError(f"internal check failed: weight {weight} and fail {fail} must be in (0, 1/2]")
     with _working(precision):
-        reach = _reach(fail / exact(weight))
-    found, used, unproved = sweep_of(density, reach, precision)
+        fraction = fail / exact(weight)
+        reach = _reach(fraction)
+        # close to the whole cone the radius is what is left of it: as many bits more as it is smaller
+        left = (1 - fraction).lower() if bool(fraction < 1) else arb(1)
+        extra += max(0, 1 - math.frexp(float(left))[1]) if bool(left > 0) else 0
+    extra = -(-extra // EXTRA) * EXTRA
+    precision = max(precision, 2 * (96 + extra))
+    found, used, unproved = sweep_of(density, reach, precision, extra)
     if found is None:
         raise ArithmeticError(unproved)
     with _working(used):
@@ -91,13 +102,13 @@ def _working(precision: int) -> Iterator[None]:
 
 
 @lru_cache(maxsize=64)
-def sweep_of(density: RadialDensity, reach: int, precision: int) -> tuple[Sweep | None, int, str]:
+def sweep_of(density: RadialDensity, reach: int, precision: int, extra: int) -> tuple[Sweep | None, int, str]:
     """The sweep for fractions of the mass above 2**-reach and the precision that it took; or None, and what is not proved."""
     message = ""
     for bits in (precision, 3 * precision):  # the second where a density cancels close to its bound
         with _working(bits):
             try:
-                return Sweep(cut(density, 62 + reach), arb(2) ** -reach), bits, ""
+                return Sweep(cut(density, 62 + reach + extra, 62 + extra), arb(2) ** -reach, extra), bits, ""
             except (ArithmeticError, NotImplementedError) as error:
                 message = str(error)
     return None, precision, message
@@ -106,13 +117,14 @@ def sweep_of(density: RadialDensity, reach: int, precision: int) -> tuple[Sweep 
 class Sweep:
     """All steps from the largest threshold to the smallest; `total` is the whole mass, `share` the whole share without the jump."""
 
-    def __init__(self, pieces: Pieces, least: arb) -> None:
+    def __init__(self, pieces: Pieces, least: arb, extra: int = 0) -> None:
         self._pieces = pieces
         self._start = pieces.size * least / 8  # steps before this mass serve for mass and share alone
-        self._tiny = pieces.size * least * arb(2) ** -58
+        self._tiny = pieces.size * least * arb(2) ** -(58 + extra)
+        self._fine = {several: arb(2) ** -(bits + extra) for several, bits in FINE.items()}
         self._steps: list[_Step] = []
         self._mass, self._share, self._radius = ZERO, ZERO, ZERO
-        self._deadline = time.process_time() + SECONDS
+        self._deadline = time.process_time() + SECONDS * (1 + extra / 64)
         self._sweep()
         self.total = hull(self._mass, self._mass + pieces.tail_mass)
         self.share = hull(self._share, self._share + pieces.tail_share)
@@ -188,7 +200,7 @@ class Sweep:
         return bool(mass * scores.upper() <= self._tiny * self._pieces.score) or bool(self._pieces.score == 0)
 
     def _accepted(self, walk: Walk, low: arb, high: arb, points: tuple[Points, Points, Points]) -> bool:
-        fine = FINE[len(walk.crossing) > 1]
+        fine = self._fine[len(walk.crossing) > 1]
         radius = None
         try:
             found = walk.panel(low, high, points)
@@ -234,7 +246,7 @@ class Sweep:
             centre, half = ((low + high) / 2).mid(), (high - low) / 2
             if bool(half < 2):
                 part = _quadrature(piece, low, centre, high)
-                if part is not None and _narrow(part, self._mass, FINE[False]):
+                if part is not None and _narrow(part, self._mass, self._fine[False]):
                     total = total + part
                     continue
                 bound = _bounded(piece, low, high)

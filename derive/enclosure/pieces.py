@@ -22,8 +22,6 @@ from derive.formula import r, written_out
 from derive.timelimit import limited
 
 SECONDS = 12.0
-SHARE = arb(2) ** -62
-"""What is left out near 0 may be this much of the share, unless that takes too long a way."""
 _UNITS = {"+": 1, "-": -1, "0": 0}
 
 
@@ -73,8 +71,11 @@ class Pieces:
     score: arb
 
 
-def cut(density: RadialDensity, bits: int) -> Pieces:
-    """The pieces, with tails of about 2**-bits of the whole; ArithmeticError where something cannot be proved."""
+def cut(density: RadialDensity, bits: int, share_bits: int = 62) -> Pieces:
+    """The pieces, with tails of about 2**-bits of the whole; ArithmeticError where something cannot be proved.
+
+    What is left out near 0 is 2**-share_bits of the share, unless that takes too long a way.
+    """
     parts = smooth_parts(for_balls(density.psi), density.kinks, density.bound, budget=SECONDS)
     if parts is None:
         raise ArithmeticError(f"the smooth parts of {density.psi} are not known")
@@ -82,7 +83,7 @@ def cut(density: RadialDensity, bits: int) -> Pieces:
     turns = [_turns(part, branch) for part, branch in branches]
     peak, size = _peak(branches)
     drop = arb(2).log() * bits
-    left, left_mass, left_share = _left_tail(branches, turns[0], peak, size, drop)
+    left, left_mass, left_share = _left_tail(branches, turns[0], peak, size, drop, arb(2) ** -share_bits)
     right, right_mass, right_share, edge = _right_tail(branches, peak, size, drop)
     score = abs(_branch_at(branches, peak).score_at(peak)).mid()
     pieces: list[Piece] = []
@@ -228,7 +229,7 @@ def _rational(value: arb) -> sp.Rational:
 
 # tails
 def _left_tail(
-    branches: list[tuple[Part, Branch]], turns: _Turns, peak: arb, size: arb, drop: arb
+    branches: list[tuple[Part, Branch]], turns: _Turns, peak: arb, size: arb, drop: arb, part_left: arb
 ) -> tuple[arb, arb, arb]:
     """(end, mass, share), the end below all turns: L' ≥ rate bounds the mass; a score that rises, or a second rate, the share."""
     part, branch = branches[0]
@@ -249,7 +250,7 @@ def _left_tail(
         if rate > 0 and steady.sign(steady.factored(branch.exponent - rate - r * branch.score), on) == 1:
             mass = branch.log_weight(u).exp() / exact(rate)
             share = _left_share(branch, turns.first, u, mass, steady)
-            if bool(share <= SHARE * size * abs(branch.score_at(peak))) or attempt > 8:
+            if bool(share <= part_left * size * abs(branch.score_at(peak))) or attempt > 8:
                 return u, mass.upper(), share
         u, step = (u - step).mid(), 2 * step
     raise ArithmeticError("the mass near r = 0 is not bounded")
