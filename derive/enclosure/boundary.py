@@ -205,8 +205,9 @@ def solve(piece: Piece, level: arb, one: arb | None = None, other: arb | None = 
     goal = level.mid()
     at = ((low + high) / 2).mid()
     for _ in range(2 * ctx.prec):
-        value = (piece.score(at) - goal).mid()
-        if bool(value == 0):
+        missed = piece.score(at) - goal
+        value = missed.mid()
+        if bool(missed.contains(0)):  # no closer at this precision
             break
         low, high = (low, at) if bool(value > 0) == rising else (at, high)
         following = (at - value / _slope(piece, at)).mid()
