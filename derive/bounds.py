@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,6 +27,8 @@ from derive.spec import SpecError
 
 PRECISION = 192
 """Bits; enclosures come out with a relative width near 1e-16 or better."""
+USUAL, MOST_DIGITS = 41, 60
+"""Bits that are there as a rule, about 1e-12, and the most digits that may be asked for."""
 
 LATTICE_LIMIT = 1_000_000
 """Largest dimension at which binomial sums are enclosed: their integers have as many bits."""
@@ -48,21 +51,27 @@ def enclose(
     rho: sp.Rational,
     parameters: Mapping[str, sp.Rational],
     scale: sp.Rational,
+    digits: int = 0,
 ) -> Enclosure:
-    """The enclosure of the radius at an exact rho and scale; SpecError outside the domain, ArithmeticError where none can be proved."""
+    """The enclosure of the radius at an exact rho and scale, of a relative width of at most 10**-digits where digits are asked for.
+
+    SpecError outside the domain, ArithmeticError where none can be proved, or not to so many digits.
+    """
     values = checked_values(family, dim, parameters)
     family = family.at(values)
+    if not 0 <= digits <= MOST_DIGITS:
+        raise SpecError(f"an enclosure has up to {MOST_DIGITS} digits, not {digits}")
     previous = ctx.prec
-    ctx.prec = PRECISION
+    extra = max(0, math.ceil(digits * math.log2(10)) - USUAL)
+    ctx.prec = PRECISION + 2 * extra
     try:
         found: list[tuple[arb, str]] = []
         if adversary in family.native:
             native = family.native[adversary]
-            found.append((native_ball(family.profile, native, values, rho), native.label))
+            found.append((native_ball(family.profile, native, values, rho, extra), native.label))
         for other, factor in family.routes[adversary]:
-            ball = native_ball(family.profile, family.native[other], values, rho) * evaluate(
-                factor, _balls(values)
-            )
+            ball = native_ball(family.profile, family.native[other], values, rho, extra)
+            ball = ball * evaluate(factor, _balls(values))
             found.append((ball, source_name(other, factor)))
         if not found:
             raise SpecError(
@@ -74,7 +83,13 @@ def enclose(
         for ball, _ in found:
             best = best.max(ball) if ball.is_finite() and best.is_finite() else best
         best = best * exact(scale)
-        return Enclosure(_decimal(best.lower(), up=False), _decimal(best.upper(), up=True), route)
+        if digits and not bool(best.rad() * 2 <= abs(best.mid()) * arb(10) ** -digits):
+            width = best.rad() * 2 / abs(best.mid())
+            raise ArithmeticError(
+                f"the enclosure has a relative width of {width.str(2, radius=False)}, not of 1e-{digits}; ask for fewer digits"
+            )
+        shown = max(30, digits + 10)
+        return Enclosure(_decimal(best.lower(), False, shown), _decimal(best.upper(), True, shown), route)
     finally:
         ctx.prec = previous
 
@@ -149,9 +164,13 @@ def checked_values(
 
 
 def native_ball(
-    profile: Profile, derivation: Derivation, values: Mapping[sp.Symbol, sp.Rational], at: sp.Rational
+    profile: Profile,
+    derivation: Derivation,
+    values: Mapping[sp.Symbol, sp.Rational],
+    at: sp.Rational,
+    extra: int = 0,
 ) -> arb:
-    """R at scale 1 against the derivation's own norm, enclosed; 0 for rho ≤ 1/2."""
+    """R at scale 1 against the derivation's own norm, enclosed, by `extra` bits closer than usual; 0 for rho ≤ 1/2."""
     if at <= HALF:
         return arb(0)
     closed = next((c for v, c in derivation.special if all(values[s] == x for s, x in v.items())), None)
@@ -162,17 +181,18 @@ def native_ball(
                 radius, _balls(values) | {rho: exact(at), gap: exact(at - HALF), fail: exact(1 - at)}
             )
         case Cone():
-            return _cone_radius(_numbers(evaluation, values), at, ctx.prec)
+            density = radial_density(profile, derivation.reduction.view.exponent, values)
+            return _cone_radius(_numbers(evaluation, values), density, at, ctx.prec, extra)
         case Lattice(slope):
             return _lattice(int(values[dim_symbol]), exact(sp.Rational(slope.subs(values))), exact(1 - at))
         case NumericCone(weight, exponent):
             density = radial_density(profile, exponent, values)
-            return _numeric_cone(density, sp.Rational(weight.subs(values)), at, ctx.prec)
+            return _numeric_cone(density, sp.Rational(weight.subs(values)), at, ctx.prec, extra)
         case LevelSet(kind) if kind != "cap":
             require_unimodal(profile, values)
             return _shells(radial_density(profile, dim_symbol, values), kind, at, ctx.prec)
         case LevelSet():
-            return _level_set(radial_density(profile, dim_symbol, values), at, ctx.prec)
+            return _level_set(radial_density(profile, dim_symbol, values), at, ctx.prec, extra)
     raise ArithmeticError(f"no enclosure is known for a radius of the kind {type(evaluation).__name__}")
 
 
@@ -187,19 +207,21 @@ def radial_density(
 
 
 @lru_cache(maxsize=4096)
-def _numeric_cone(density: RadialDensity, weight: sp.Rational, at: sp.Rational, precision: int) -> arb:
+def _numeric_cone(
+    density: RadialDensity, weight: sp.Rational, at: sp.Rational, precision: int, extra: int
+) -> arb:
     del precision  # part of the key only
     try:
-        return cone_ball(density, weight, exact(1 - at))
+        return cone_ball(density, weight, exact(1 - at), extra=extra)
     except ValueError as error:  # the series of python-flint divide by balls that contain 0
         raise ArithmeticError(f"no enclosure of the growth function was found: {error}") from None
 
 
 @lru_cache(maxsize=4096)
-def _level_set(density: RadialDensity, at: sp.Rational, precision: int) -> arb:
+def _level_set(density: RadialDensity, at: sp.Rational, precision: int, extra: int) -> arb:
     del precision  # part of the key only
     try:
-        return level_set_ball(density, int(density.exponent), exact(1 - at))
+        return level_set_ball(density, int(density.exponent), exact(1 - at), extra)
     except ValueError as error:
         raise ArithmeticError(f"no enclosure of the level sets was found: {error}") from None
 
@@ -224,9 +246,19 @@ def require_unimodal(profile: Profile, values: Mapping[sp.Symbol, sp.Rational]) 
 
 
 @lru_cache(maxsize=4096)
-def _cone_radius(cone: BallCone, at: sp.Rational, precision: int) -> arb:
-    del precision  # part of the key only
-    return ConeEnclosure(cone).radius(exact(1 - at))
+def _cone_radius(cone: BallCone, density: RadialDensity, at: sp.Rational, precision: int, extra: int) -> arb:
+    """By gamma functions, or where these are too wide (or more is asked than they give) by panels."""
+    found = ConeEnclosure(cone).radius(exact(1 - at))
+    if bool(found.rad() < abs(found.mid()) * arb(2) ** -(USUAL + extra)):
+        return found
+    try:
+        return _narrower(found, _numeric_cone(density, cone.weight, at, precision, extra))
+    except (ArithmeticError, NotImplementedError):
+        return found
+
+
+def _narrower(one: arb, other: arb) -> arb:
+    return one if one.is_finite() and bool(one.rad() <= other.rad()) else other
 
 
 def _numbers(cone: Cone, values: Mapping[sp.Symbol, sp.Rational]) -> BallCone:
@@ -272,18 +304,17 @@ def _balls(values: Mapping[sp.Symbol, sp.Rational]) -> dict[sp.Symbol, arb]:
     return {s: exact(v) for s, v in values.items()}
 
 
-def _decimal(point: arb, up: bool) -> str:
+def _decimal(point: arb, up: bool, digits: int = 30) -> str:
     if not point.is_finite():
         return "inf"
     mantissa, exponent = point.mid().man_exp()
-    return decimal_end(sp.Rational(int(mantissa)) * sp.Integer(2) ** int(exponent), up)
+    return decimal_end(sp.Rational(int(mantissa)) * sp.Integer(2) ** int(exponent), up, digits)
 
 
-def decimal_end(value: sp.Rational, up: bool) -> str:
-    """A rational as a decimal of thirty digits, rounded up or down."""
+def decimal_end(value: sp.Rational, up: bool, digits: int = 30) -> str:
+    """A rational as a decimal of so many digits, rounded up or down."""
     if value == 0:
         return "0"
-    digits = 30
     magnitude = int(sp.floor(sp.log(abs(value), 10).evalf(30)))
     unit = sp.Integer(10) ** (magnitude - digits + 1)
     steps = value / unit

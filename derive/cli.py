@@ -150,6 +150,12 @@ def explain_(name: str, adversary: str, form: str, as_json: bool) -> None:
 @click.option("--param", "params", multiple=True, help='A parameter\'s value, e.g. "k=2".')
 @click.option("--scale", default=None, help="Length unit of the noise (default 1).")
 @click.option("--sigma", default=None, help="Standard deviation of a coordinate, instead of --scale.")
+@click.option(
+    "--digits",
+    type=click.IntRange(0, 60),
+    default=0,
+    help="Relative width of the enclosure, at most 10**-N; 0: as it comes, about 1e-12.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def radius(
     name: str,
@@ -159,12 +165,13 @@ def radius(
     params: tuple[str, ...],
     scale: str | None,
     sigma: str | None,
+    digits: int,
     as_json: bool,
 ) -> None:
     """The certified radius: the generated code's float and a proved enclosure."""
     from derive.query import query
 
-    result = query(find_spec(name), norm_name(adversary), dim, rho, params, scale, sigma)
+    result = query(find_spec(name), norm_name(adversary), dim, rho, params, scale, sigma, digits)
     if as_json:
         click.echo(json.dumps(result, indent=2, allow_nan=False))
         return

@@ -60,6 +60,7 @@ def query(
     params: Sequence[str],
     scale: str | None,
     sigma: str | None,
+    digits: int = 0,
 ) -> dict[str, Any]:
     """The radius asked for, from both sides.
 
@@ -104,9 +105,9 @@ def query(
     except MissingTable as missing:
         value, command = math.nan, str(missing).rpartition("make it with: ")[2]
     try:
-        ball = enclose(family, adversary, dim=dim, rho=at, parameters=parameters, scale=unit)
+        ball = enclose(family, adversary, dim=dim, rho=at, parameters=parameters, scale=unit, digits=digits)
     except (ArithmeticError, NotImplementedError):
-        if command is not None:
+        if command is not None or digits:
             raise
         above = np.array([min(1.0, math.nextafter(float(below[0]), 2.0))])
         wider = math.nextafter(float(unit), math.inf)

@@ -32,14 +32,14 @@ PRECISION = 256
 MOST_PANELS = 6000
 SECONDS = 40.0
 """For one sweep; past it nothing is known."""
-FINE = {False: 56, True: 44}
+FINE = {False: 56, True: 48}
 """Bits of the whole so far to which a panel is enclosed, or else split; fewer where several boundaries move together."""
 EXTRA = 16
 """Bits beyond these come in steps of this size, so that sweeps can be kept."""
 REACHES = (12, 32, 64, 160, 1100)
 """Sweeps are kept for fractions of the mass down to 2**-reach."""
 LONGEST = arb(4)
-GROWTH = arb(1.5)
+GROWTH, NEARLY = arb(1.5), arb(0.99)
 
 Range = tuple[Piece, arb, arb]
 
@@ -71,7 +71,7 @@ def cone_ball(
         reach = _reach(fraction)
         # close to the whole cone the radius is what is left of it: as many bits more as it is smaller
         left = (1 - fraction).lower() if bool(fraction < 1) else arb(1)
-        extra += max(0, 1 - math.frexp(float(left))[1]) if bool(left > 0) else 0
+        extra += max(0, -math.frexp(float(left))[1]) if bool(left > 0) else 0
     extra = -(-extra // EXTRA) * EXTRA
     precision = max(precision, 2 * (96 + extra))
     found, used, unproved = sweep_of(density, reach, precision, extra)
@@ -178,7 +178,7 @@ class Sweep:
                     continue
                 length = width / 2
             else:
-                cut_at = GROWTH * length / width
+                cut_at = NEARLY * GROWTH * length / width  # below it also once rounded, or panels only shrink
                 middle = (low + (high - low) * (cut_at if bool(cut_at < 0.5) else arb(0.5))).mid()
                 points = walk.points(middle, start, end)
             self._check(len(self._steps) + len(stack))

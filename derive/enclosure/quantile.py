@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import scipy.special as sc
-from flint import arb
+from flint import arb, ctx
 
 
 def beta_quantile(a: arb, b: arb, u: arb) -> arb:
@@ -25,14 +25,14 @@ def _bracket(a: arb, b: arb, u: arb, side: int) -> arb:
         raise ArithmeticError(f"a beta quantile leaves the range of floats: Beta({a}, {b}) at {u}")
     log_beta = a.lgamma() + b.lgamma() - (a + b).lgamma()
     x = arb(guess)
-    for _ in range(6):
+    for _ in range(6 + ctx.prec // 512):
         x = x.mid()
         slope = ((a - 1) * x.log() + (b - 1) * (1 - x).log() - log_beta).exp()
         step = (x.beta_lower(a, b, regularized=True) - u) / slope
         x = (x - step).mid()
         if not (0 < float(x) < 1) or not x.is_finite():
             raise ArithmeticError("Newton's method left (0, 1) at a beta quantile")
-    width = x * arb(2) ** -120
+    width = x * arb(2) ** (72 - ctx.prec)
     for _ in range(60):
         point = (x + side * width).mid()
         value = point.beta_lower(a, b, regularized=True) - u

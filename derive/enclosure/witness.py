@@ -56,13 +56,14 @@ class Witness:
             )
 
 
-def level_set_ball(density: RadialDensity, dim: int, fail: arb) -> arb:
+def level_set_ball(density: RadialDensity, dim: int, fail: arb, extra: int = 0) -> arb:
     """Encloses R(1 - fail), the Neyman–Pearson radius against l2 at scale 1.
 
     Args:
         density: l2-radial, with exponent equal to dim; psi must not decrease (the caller has proved it) and psi → oo at the end.
         dim: at least 1.
         fail: 1 - rho, positive.
+        extra: the ball is to be narrower than usual by this many bits.
 
     Returns:
         A ball that contains the radius; 0 for fail ≥ 1/2.
@@ -72,19 +73,19 @@ def level_set_ball(density: RadialDensity, dim: int, fail: arb) -> arb:
     """
     if bool(fail >= 0.5):
         return arb(0)
-    low, high = level_set_witness(density, dim, fail)
+    low, high = level_set_witness(density, dim, fail, extra)
     return hull(low.distance, high.distance)
 
 
-def level_set_witness(density: RadialDensity, dim: int, fail: arb) -> tuple[Witness, Witness]:
+def level_set_witness(density: RadialDensity, dim: int, fail: arb, extra: int = 0) -> tuple[Witness, Witness]:
     """Proofs of a lower and of an upper bound of R(1 - fail), 0 < fail < 1/2, closest first; arguments as in `level_set_ball`."""
-    with _problem(density, dim, fail) as (level_set, p):
-        centre, saddle = level_set.solve(p)
+    with _problem(density, dim, fail, extra) as (level_set, p):
+        centre, saddle = level_set.solve(p, extra)
         for width in WIDTHS:
             pair = []
             for side in (-1, 1):
-                change = side * width * float(centre.distance.mid())
-                level = (centre.level + arb(saddle.level_along(change))).mid()
+                change = side * width * float(centre.distance.mid()) * arb(2) ** -extra
+                level = (centre.level + saddle.level_along(1.0) * change).mid()
                 witness = Witness(level, (centre.distance + change).mid())
                 if not (level_set.at_least if side < 0 else level_set.at_most)(witness, p):
                     break
@@ -107,7 +108,7 @@ def proves_at_most(density: RadialDensity, dim: int, fail: arb, witness: Witness
 
 
 @contextmanager
-def _problem(density: RadialDensity, dim: int, fail: arb) -> Iterator[tuple[LevelSet, arb]]:
+def _problem(density: RadialDensity, dim: int, fail: arb, extra: int = 0) -> Iterator[tuple[LevelSet, arb]]:
     """The law at a precision that fits the smaller of fail and 1/2 - fail."""
     if density.exponent != dim:
         raise ValueError(
@@ -116,7 +117,7 @@ def _problem(density: RadialDensity, dim: int, fail: arb) -> Iterator[tuple[Leve
     small = fail.min(arb(0.5) - fail).lower()
     if not bool(small > 0):
         raise ArithmeticError(f"the level-set radius is enclosed for 0 < fail < 1/2, not {fail}")
-    bits = 16 * (1 + int(-math.log2(float(small)) // 16))
+    bits = 16 * (1 + int((extra - math.log2(float(small))) // 16))
     before = ctx.prec
     ctx.prec = 150 + bits
     try:
@@ -181,14 +182,15 @@ class LevelSet:
         shifted, own = self.masses(witness)
         return bool(shifted * (p / own).min(arb(1)) > 0.5)
 
-    def solve(self, p: arb) -> tuple[Witness, Saddle]:
+    def solve(self, p: arb, extra: int = 0) -> tuple[Witness, Saddle]:
         """(t, e) with M = 1/2 and m = p, nearly: from floats, improved with the exact masses."""
         saddle = self.floats.saddle(float(p.mid()))
         level, distance = arb(saddle.level), arb(saddle.distance)
         if self.dim <= FEW:
             saddle = self._measured(saddle)
         change: tuple[float, float] | None = None
-        for _ in range(STEPS):
+        goal = CONVERGED * 2.0**-extra
+        for _ in range(STEPS + extra // 8):
             shifted, own = self.masses(Witness(level, distance))
             miss = float((shifted - 0.5).mid()), float((own - p).mid())
             if change is not None:
@@ -197,7 +199,7 @@ class LevelSet:
             if not abs(change[1]) < 0.5 * distance:
                 break
             level, distance = (level + change[0]).mid(), (distance + change[1]).mid()
-            if abs(change[1]) < CONVERGED * float(distance.mid()):
+            if abs(change[1]) < goal * float(distance.mid()):
                 return Witness(level, distance), saddle
         raise ArithmeticError("the level-set radius was not found")
 
