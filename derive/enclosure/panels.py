@@ -71,10 +71,11 @@ def cone_ball(
         reach = _reach(fraction)
         # close to the whole cone the radius is what is left of it: as many bits more as it is smaller
         left = (1 - fraction).lower() if bool(fraction < 1) else arb(1)
-        extra += max(0, -math.frexp(float(left))[1]) if bool(left > 0) else 0
-    extra = -(-extra // EXTRA) * EXTRA
-    precision = max(precision, 2 * (96 + extra))
-    found, used, unproved = sweep_of(density, reach, precision, extra)
+        more = extra + max(0, -math.frexp(float(left))[1]) if bool(left > 0) else extra
+    for bits in dict.fromkeys(-(-n // EXTRA) * EXTRA for n in (more, extra)):
+        found, used, unproved = sweep_of(density, reach, max(precision, 2 * (96 + bits)), bits)
+        if found is not None:
+            break
     if found is None:
         raise ArithmeticError(unproved)
     with _working(used):
