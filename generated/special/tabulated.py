@@ -23,7 +23,8 @@ DEGREE = 16
 FARTHEST = 8.3
 """Largest tabulated normal quantile: beyond that of the largest float below 1 (8.21)."""
 SLACK = 2.0**-33
-"""Relative slack of the values, 1.2e-10."""
+"""Relative slack of the values, 1.2e-10: a quarter for the interpolation error, which is measured; the rounding of the quantile (64
+units of 2^-53) and of Clenshaw's rule (some hundred) is 1e-14, a ten-thousandth of it."""
 GROWTH_SLACK = 2.0**-26
 """Relative slack of Phi, upwards: differentiation loses some digits of the interpolant."""
 NARROWEST, FIRST = 0.02, 0.5
