@@ -20,7 +20,7 @@ TRUSTED = {
     "ndtri": 64,
     "gamma": 64,
 }
-"""Bounds on the relative error of a function's value at a double, in units of 2^-53, about eight times what was ever seen. `pow`
+"""Bounds on the relative error of a function's value at a double, in units of 2^-53: two to fifteen times the largest seen in tests. `pow`
 with exponents up to 2 in size (conversion factors of the dimension); ndtri on (0, 1), next to 1/2 as well."""
 
 ROUNDING = 240
