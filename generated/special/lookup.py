@@ -99,6 +99,15 @@ def find_table(
     )
 
 
+def table_version(
+    name: str, adversary: str, dim: int, parameters: Mapping[str, float]
+) -> tuple[str, int] | None:
+    """(path, time of its last change) of the table that `find_table` would read; None where there is none."""
+    file = table_file(name, adversary, dim, parameters)
+    paths = (folder / file for folder in (SHIPPED, user_folder()))
+    return next(((str(path), path.stat().st_mtime_ns) for path in paths if path.is_file()), None)
+
+
 def load_table(path: Path) -> ProvedTable:
     """The table in a file, whatever it is of; ValueError if the file is broken."""
     return _table(read_record(path), path, "")
