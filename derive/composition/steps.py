@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import sympy as sp
 
 from derive.composition.coordinate import log_concave
@@ -10,6 +12,7 @@ from derive.derivation import HALF, Composition, Derivation, Step
 from derive.formula import r
 from derive.geometry import Reduction, View
 from derive.profile import Profile
+from derive.spec import Spec
 
 
 def composed(profile: Profile, at_defaults: Profile, found: list[View]) -> Derivation | None:
@@ -58,3 +61,16 @@ def composed(profile: Profile, at_defaults: Profile, found: list[View]) -> Deriv
         product[0], "inf", "composition", HALF, "{-1, 1}^d", "not used: the losses are composed", "growth increases in every |v_i|"
     )  # fmt: skip
     return Derivation("inf", METHOD, False, Composition(), reduction, steps, form="table")
+
+
+def announced(derivation: Derivation | None, spec: Spec) -> list[Step]:
+    """The steps for a page on which another radius comes first; the generated code returns this one where a table was compiled."""
+    if derivation is None:
+        return []
+    params = "".join(f" --param {q.name}=VALUE" for q in spec.parameters)
+    text = (
+        f"A larger radius by composition, returned where its table is there: python -m derive compile {spec.name} --dim DIM{params} "
+        "--adversary inf. Its derivation follows."
+    )
+    steps = [replace(step, title=f"{step.title} (composition)") for step in derivation.steps]
+    return [Step("Sharper with a table", text), *steps]

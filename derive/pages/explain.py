@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import sympy as sp
 
+from derive.composition.steps import announced
 from derive.derivation import Derivation, Step
 from derive.engine import Family
 from derive.formula import Log1p, dim, in_rho, rho, written_out
@@ -43,7 +44,7 @@ def explain(family: Family, adversary: str, form: str = "text") -> str:
         steps += _sharper(family, adversary)
     steps += _conversions(family, adversary)
     steps += _members(family, adversary)
-    steps += _composition(family, adversary)
+    steps += announced(family.composed, family.spec) if adversary == "inf" else []
     title = f"{family.spec.name} against {_NORM[adversary]}"
     return {"text": _text, "markdown": _markdown, "latex": _latex}[form](title, steps)
 
@@ -207,26 +208,11 @@ def _sharper(family: Family, adversary: str) -> list[Step]:
     text = (
         "The radius above is what the generated code returns. The exact Neyman–Pearson radius is larger; it has no closed form, and is enclosed at any rho "
         f"by: python -m derive radius {family.spec.name} --adversary {adversary} --dim DIM --rho RHO"
-        + "".join(f" --param {q.name}=VALUE" for q in family.spec.parameters)
-        + "."
-    )
-    steps = [
-        replace(step, title=f"Exact radius: {step.title[0].lower()}{step.title[1:]}") for step in exact.steps
-    ]
+        + "".join(f" --param {q.name}=VALUE" for q in family.spec.parameters) + "."
+    )  # fmt: skip
+    titles = (f"Exact radius: {step.title[0].lower()}{step.title[1:]}" for step in exact.steps)
+    steps = [replace(step, title=title) for step, title in zip(exact.steps, titles, strict=True)]
     return [Step("Exact radius", text), *steps, _tightness(exact)]
-
-
-def _composition(family: Family, adversary: str) -> list[Step]:
-    """The composed radius, which the generated code returns where a table was compiled."""
-    if adversary != "inf" or family.composed is None:
-        return []
-    params = "".join(f" --param {q.name}=VALUE" for q in family.spec.parameters)
-    text = (
-        f"A larger radius by composition, returned where its table is there: python -m derive compile {family.spec.name} --dim DIM{params} "
-        "--adversary inf. Its derivation follows."
-    )
-    steps = [replace(step, title=f"{step.title} (composition)") for step in family.composed.steps]
-    return [Step("Sharper with a table", text), *steps]
 
 
 def _conversions(family: Family, adversary: str) -> list[Step]:

@@ -22,6 +22,7 @@ from derive.enclosure.smooth import SmoothLaw
 from derive.engine import Family, derive_family
 from derive.formula import dim as dim_symbol
 from derive.spec import Spec, SpecError
+from derive.tables.composed import composed_file
 from derive.tables.curve import Chain
 from derive.tables.file import Triple, table_text
 from derive.tables.fit import fit
@@ -54,20 +55,24 @@ class Built:
     witnesses: int
     loss: float
     seconds: float
+    compositions: int = 0
 
     @property
     def record(self) -> dict[str, object]:
         """The same for JSON."""
         return {
             "file": self.file, "bytes": len(self.text), "level_cells": self.cells, "polynomials": self.polynomials,
-            "witnesses": self.witnesses, "fit_loss": self.loss, "seconds": round(self.seconds, 2),
+            "witnesses": self.witnesses, "compositions": self.compositions, "fit_loss": self.loss, "seconds": round(self.seconds, 2),
         }  # fmt: skip
 
     @property
     def lines(self) -> list[str]:
         """What was proved, for people."""
+        first = f"{self.cells} cells of the level-set radius, from {self.witnesses} witnesses"
+        if self.compositions:
+            first = f"{self.compositions} compositions, and a bound of the growth function between them"
         return [
-            f"  proved    {self.cells} cells of the level-set radius, from {self.witnesses} witnesses",
+            f"  proved    {first}",
             f"  proved    {self.polynomials} polynomials below them, rounding included, for every double rho in (1/2, 1]",
             f"  accuracy  at most {self.loss:.1e} (relative) given away by the polynomials",
             f"  size      {len(self.text)} bytes in {self.seconds:.1f} s",
@@ -97,10 +102,11 @@ def check(request: Request) -> tuple[Family, dict[str, float], dict[sp.Symbol, s
     """(family, parameters as doubles, exact values of d and these doubles); SpecError where no table can be made."""
     family = derive_family(request.spec)
     kinds = [a for a, d in family.native.items() if isinstance(d.evaluation, LevelSet)]
+    kinds += [] if family.composed is None else [family.composed.adversary]
     if request.adversary not in kinds:
         known = f"against {', '.join('l' + a for a in kinds)}" if kinds else "no radius that needs one"
         raise SpecError(
-            f"tables are for radii by level sets; {request.spec.name} has {known}, and was asked for l{request.adversary}"
+            f"tables are for radii by level sets and by composition; {request.spec.name} has {known}, and was asked for l{request.adversary}"
         )
     given = checked_values(family, request.dim, request.parameters)
     floats = {q.name: float(given[q.symbol]) for q in family.spec.parameters}
@@ -112,10 +118,20 @@ def build(request: Request) -> Built:
     """One table; ArithmeticError where it cannot be proved."""
     start = time.perf_counter()
     family, floats, values = check(request)
+    if family.composed is not None and request.adversary == family.composed.adversary:
+        return _composed(request, start)
     density = radial_density(family.profile, dim_symbol, values)
     smallest = arb(SMALLEST)
     cells = level_cells(SmoothLaw(density, request.dim, smallest), smallest)
     return assemble(request, floats, family.native[request.adversary].label, cells, start)
+
+
+def _composed(request: Request, start: float) -> Built:
+    """The table of product noise against linf."""
+    file, text, found = composed_file(request.spec, request.dim, request.parameters)
+    fitted = found.fitted
+    polynomials = len(fitted.gap) + len(fitted.fail) + 1
+    return Built(file, text, 0, polynomials, 0, fitted.loss, time.perf_counter() - start, len(found.proofs))
 
 
 def assemble(
