@@ -16,22 +16,39 @@ from derive.verification.neyman import exact_growth, radius_along
 from derive.verification.oracle import NoOracle
 
 FAIL = 0.01
+MIDDLE = 64
+"""The dimension nearest to this is preferred."""
 SECONDS = 12.0
 """Processor time for one bound."""
 EXACT = 1e-9
 
 
 def bracket_checks(family: Family, module: ModuleType, points: list[Case]) -> Iterator[Check]:
-    """The bracket of every norm at the defaults, in the middle dimension that the law allows."""
-    case = points[len(points) > 1] if points else None
-    if case is None:
+    """The bracket of every norm at the defaults, in a middle dimension if there is a radius."""
+    cases = {case.dim: case for case in reversed(points)}  # of each dimension the first: the defaults
+    if not cases:
         return
-    member = derive_family(family.spec.member({q.name: case.values[q.name] for q in family.spec.parameters}))
+    middle, *others = sorted(cases.values(), key=lambda case: abs(case.dim - MIDDLE))
+    member = derive_family(
+        family.spec.member({q.name: middle.values[q.name] for q in family.spec.parameters})
+    )
     for adversary in family.adversaries:
-        yield _bracket(family, member, module, adversary, case)
+        yield _bracket(member, module, adversary, _with_radius(module, adversary, [middle, *others]))
 
 
-def _bracket(family: Family, member: Family, module: ModuleType, adversary: str, case: Case) -> Check:
+def _with_radius(module: ModuleType, adversary: str, cases: list[Case]) -> Case:
+    """The first for which the module has a radius, or a table of it; the first of all where it has none."""
+    for case in cases:
+        try:
+            radii_of(module, adversary, case, (FAIL,))
+        except (ValueError, ArithmeticError):
+            continue
+        if case.values == cases[0].values:
+            return case
+    return cases[0]
+
+
+def _bracket(member: Family, module: ModuleType, adversary: str, case: Case) -> Check:
     norm = NORMS[adversary]
     rho = 1 - sp.Rational(FAIL)
     try:
