@@ -85,7 +85,7 @@ def built(requests: Sequence[Request]) -> Iterator[Built]:
         check(request)
     workers = min(len(requests), os.cpu_count() or 1)
     if workers < 2:
-        yield from map(build, requests)
+        yield from (build(request, os.cpu_count() or 1) for request in requests)
         return
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
     context = multiprocessing.get_context("spawn")
@@ -114,15 +114,15 @@ def check(request: Request) -> tuple[Family, dict[str, float], dict[sp.Symbol, s
     return family, floats, values
 
 
-def build(request: Request) -> Built:
-    """One table; ArithmeticError where it cannot be proved."""
+def build(request: Request, workers: int = 1) -> Built:
+    """One table, its nodes on so many processes; ArithmeticError where it cannot be proved."""
     start = time.perf_counter()
     family, floats, values = check(request)
     if family.composed is not None and request.adversary == family.composed.adversary:
         return _composed(request, start)
     density = radial_density(family.profile, dim_symbol, values)
     smallest = arb(SMALLEST)
-    cells = level_cells(SmoothLaw(density, request.dim, smallest), smallest)
+    cells = level_cells(SmoothLaw(density, request.dim, smallest), smallest, workers)
     return assemble(request, floats, family.native[request.adversary].label, cells, start)
 
 
