@@ -81,7 +81,9 @@ def prepare(rho: Array | None, log_fail: Array | None = None) -> Confidence:
     given = rho if log_fail is None else log_fail
     name = "rho" if log_fail is None else "log_fail"
     if given is None or (rho is not None and log_fail is not None):
-        raise ValueError(f"exactly one of rho and log_fail is required, not {'both' if given is not None else 'neither'}")
+        raise ValueError(
+            f"exactly one of rho and log_fail is required, not {'both' if given is not None else 'neither'}"
+        )
     if isinstance(given, torch.Tensor):
         xp, kind = TORCH, given.dtype == torch.float64
     elif isinstance(given, np.ndarray):
