@@ -45,7 +45,7 @@ PARAMETERS: dict[str, float] = {"k": 1.0, "j": 0.0}
 PARAMETER_DOMAINS: dict[str, str] = {"k": "k>0", "j": "j>=0"}
 ADVERSARIES = ("1", "2", "inf",)
 TABLES: dict[str, str] = {
-    "exp_l2_l2_d3072_j=0_k=1.json": "89f9306140e241a7a1db75ecf4f707ffbac6c1edb3c9e956104cafcb47536a14",
+    "exp_l2_l2_d3072_j=0_k=1.json": "6ec5c7b45127588df6aa0cc52883792567cf0186a06c8a8131f96230c9b04f4f",
     "exp_l2_l2_d3072_j=0_k=10.json": "09f4fc78446210d9adde804f0b51d8f286c314351d404f2c4d6fabf50bdd40db",
     "exp_l2_l2_d64_j=0_k=1.json": "6385a6e9c7fd672e33b492da6c2a4f055d59a74bcdf066ea5333cc74ef5061a8",
 }
