@@ -107,7 +107,9 @@ class FloatLaw:
         y = self.nodes + linear
         with np.errstate(all="ignore"):
             for _ in range(100):
-                y = np.where((y > low) & (y < high), y, 0.5 * (low + high))
+                y = np.where(
+                    (y >= low) & (y <= high), y, 0.5 * (low + high)
+                )  # an end is a solution found to the last digit
                 excess = self.psi.array(y) - target
                 low, high = np.where(excess < 0, y, low), np.where(excess > 0, y, high)
                 step = excess / self.steepness.array(y)
