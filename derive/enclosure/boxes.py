@@ -15,6 +15,7 @@ from flint import arb, arb_poly, arb_series, ctx
 
 from derive.enclosure.ball import hull
 from derive.enclosure.cosine import log_norm, tail_bound
+from derive.enclosure.interpolation import negative
 from derive.enclosure.masses import RadialMass
 from derive.enclosure.series import Terms, quotient
 from derive.enclosure.taylor import Undecided, coefficients, constant_term
@@ -41,6 +42,8 @@ class PathBox:
                 level = level * distance * distance
                 box = constant_term(level)
                 if not bool(box > 0):  # rounding: t = e²·(…) ≥ 0
+                    if not negative([-term for term in terms]):
+                        raise ArithmeticError("the levels of the first cell could not be proved positive")
                     level = arb_series([hull(arb(0), box.upper()), *coefficients(level, length)[1:]])
         return cls(level, distance, count, from_zero)
 

@@ -3,7 +3,8 @@
 For a distance e and any level t let h(t, e) = m(t, e) + e^-t·(1/2 - M(t, e)): R(1-p) ≥ e for every p ≤ h(t, e) (see `witness`). A cell
 takes t(x) and e(x) = centre + half·x, x in [-1, 1], as polynomials, encloses H(x) = h(t(x), e(x)) at as many nodes as the polynomial
 `fail` has coefficients, and lowers their interpolant by a proved bound of its error: with W the monic polynomial that vanishes at the
-nodes, |H - interpolant| ≤ max|W|·max|H⁽ⁿ⁾|/n!.
+nodes, |H - interpolant| ≤ max|W|·max|H⁽ⁿ⁾|/n!. Where that holds of a nearby function H̃ alone, |H - H̃| counts 1 + Λ times, Λ the
+Lebesgue constant of the nodes.
 
 In the first cell e runs from 0, where R(1/2) = 0, and what is interpolated is (1/2 - H)/(1+x): so fail(-1) = 1/2, and the gap 1/2 - fail
 is relatively accurate however small it is. Source: the interpolation error, e.g. Trefethen, Approximation Theory and Practice, 2013.
@@ -239,7 +240,9 @@ class _March:
         fails, witnesses = self._nodes(path, places, errors)
         values = [(0.5 - h) / (1 + x) if path.first else h for h, x in zip(fails, places, strict=True)]
         terms, missed = self.rule.through(values)
-        error = _rounded(missed + error + rest.slack / corner)
+        # H̃ for H costs once where the polynomial is used, and once more through the values at the nodes
+        nearest = 1 + places[0] if path.first else arb(1)
+        error = _rounded(missed + error + rest.slack / corner + rest.slack / nearest * self.rule.lebesgue)
         if path.first:
             terms[0] += error
             self._near_zero(path, terms, corner)

@@ -11,6 +11,7 @@ NODE_BITS = 16
 """Nodes are Chebyshev's, rounded to multiples of 2**-NODE_BITS: products with few-bit widths stay doubles."""
 KEPT_BITS = 110
 SIGN_PARTS = 64
+LEBESGUE_PARTS = 128
 _LEFT, _RIGHT = arb(-1), arb(1)
 
 
@@ -18,6 +19,7 @@ class Interpolation:
     """Values at `count` nodes in [-1, 1] and the polynomial of that many terms through them.
 
     For f with |f⁽ⁿ⁾|/n! ≤ C on [-1, 1] (n = count) the error is at most `product`·C: product bounds the monic polynomial of the nodes.
+    Values off by ε at most move the polynomial by at most `lebesgue`·ε.
     """
 
     def __init__(self, count: int) -> None:
@@ -31,6 +33,19 @@ class Interpolation:
         for x in self.nodes:
             monic *= arb_poly([-x, 1])
         self.product = sum((abs(c) for c in self._chebyshev(list(monic.coeffs()))), arb(0)).upper()
+        self.lebesgue = self._lebesgue()
+
+    def _lebesgue(self) -> arb:
+        """At least the sum of the absolute values of the nodes' basis polynomials, everywhere on [-1, 1]."""
+        count, worst, width = len(self.nodes), arb(0), arb(1) / LEBESGUE_PARTS
+        rows = [arb_poly(self.basis[j]) for j in range(count)]
+        basis = [
+            sum((self.inverse[j, k] * rows[j] for j in range(count)), arb_poly([0])) for k in range(count)
+        ]
+        for n in range(LEBESGUE_PARTS):
+            line = arb_poly([(2 * n + 1) * width - 1, width])
+            worst = worst.max(sum((abs(one(line)(arb(0, 1))) for one in basis), arb(0)).upper())
+        return worst
 
     def _chebyshev(self, terms: list[arb]) -> list[arb]:
         """The coefficients of the same polynomial in Chebyshev's."""

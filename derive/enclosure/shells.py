@@ -159,7 +159,7 @@ class _Sweep:
         strayed = _strayed(high - 1, swing, slope) + _strayed(-low, swing, slope)
         steepness = self._steepness(centre, half, constant_term(mass.centre) * half)
         n, weight = self.shells.power, abs(constant_term(steepness.whole)).upper()
-        top = whole_power(high.max(arb(1)), n)
+        top = whole_power(high.max(-low).max(arb(1)), n)
         rate = n * swing * top + strayed * top  # |d z**n| ≤ n·z**(n-1)·|dz|
         with Terms(ORDER + 1):
             one = _product(mass, _product(steepness, _of(z, lambda x: whole_power(x, n))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import reduce
 from pathlib import Path
 
 import mpmath
@@ -12,7 +13,8 @@ import pytest
 import sympy as sp
 from flint import arb, arb_poly, ctx
 
-from derive.enclosure.cells import LevelCell, level_cells
+from derive.enclosure.cells import NODES, LevelCell, Remainder, _March, level_cells
+from derive.enclosure.cells import Path as Levels
 from derive.enclosure.interpolation import Interpolation, negative, value
 from derive.enclosure.radial import RadialDensity
 from derive.enclosure.smooth import SmoothLaw
@@ -170,3 +172,58 @@ def test_a_sign_is_proved_or_not() -> None:
     assert not negative(line)
     assert negative(line, arb(-1), arb("0.99"))
     assert not negative([arb(-1), arb(0), arb("1.001")])
+
+
+class _Wavering:
+    """A law given by its values at the nodes, within `SLACK` of a straight line, on which every derivative is known."""
+
+    SLACK = arb(1) / 10**6
+
+    def __init__(self, rule: Interpolation, place: arb) -> None:
+        self.heights: dict[str, arb] = {}
+        for x in rule.nodes:
+            share = reduce(
+                lambda a, y: a * (place - y) / (x - y), (y for y in rule.nodes if y is not x), arb(1)
+            )
+            self.heights[str(2 + x)] = self.line(x) + (self.SLACK if bool(share > 0) else -self.SLACK)
+
+    @staticmethod
+    def line(x: arb) -> arb:
+        return (10 - x) / 100
+
+    def remainder(self, path: Levels, order: int, enough: arb, slack: arb) -> Remainder:
+        return Remainder(arb(0), self.SLACK)
+
+    def masses(self, tasks: list[tuple[Witness, arb, arb]]) -> list[tuple[arb, arb]]:
+        return [(arb(0.5), self.heights[str(at.distance)]) for at, _, _ in tasks]
+
+
+def test_slack_counts_at_the_nodes_as_well() -> None:
+    """Values at the nodes may err to whichever side lifts the polynomial most, and the law dip elsewhere, all within the slack."""
+    place = arb(0.99999)
+    march = object.__new__(_March)
+    march.rule, march.unit = Interpolation(NODES), 1.0
+    march.law = march.nodes = _Wavering(march.rule, place)  # type: ignore[assignment]
+    cell, _ = march._proved(Levels(arb(2), arb(1), (arb(0),)), arb("1e-3"))
+    lifted = value(cell.fail, place)
+    assert bool(lifted <= _Wavering.line(place) - _Wavering.SLACK)
+    assert bool(lifted > _Wavering.line(place) - 10 * _Wavering.SLACK)
+
+
+def test_the_lebesgue_constant_bounds_its_sum() -> None:
+    rule = Interpolation(NODES)
+    for place in (arb(-1), arb(0.3), arb(0.95), arb(1)):
+        column = [value(list(terms), place) for terms in _basis(rule)]
+        assert bool(sum((abs(c) for c in column), arb(0)) <= rule.lebesgue)
+    assert 2.5 < float(rule.lebesgue) < 5.0
+
+
+def _basis(rule: Interpolation) -> list[list[arb]]:
+    count = len(rule.nodes)
+    found = []
+    for k in range(count):
+        terms = arb_poly([0])
+        for j in range(count):
+            terms += rule.inverse[j, k] * arb_poly(rule.basis[j])
+        found.append(list(terms.coeffs()))
+    return found
