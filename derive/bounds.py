@@ -26,6 +26,7 @@ from derive.profile import Profile
 from derive.spec import SpecError
 
 PRECISION = 192
+MOST_COORDINATES = 2**53
 """Bits; enclosures come out with a relative width near 1e-16 or better."""
 USUAL, MOST_DIGITS = 41, 60
 """Bits that are there as a rule, about 1e-12, and the most digits that may be asked for."""
@@ -140,8 +141,9 @@ def checked_values(
     family: Family, dim: int, parameters: Mapping[str, sp.Rational]
 ) -> dict[sp.Symbol, sp.Rational]:
     """Exact values of d and every parameter (defaults filled in); SpecError outside the law's domain."""
-    if dim < 1:
-        raise SpecError(f"the dimension must be at least 1, not {dim}")
+    if not 1 <= dim < MOST_COORDINATES:
+        limit = f"at least 1{'' if dim < 1 else ' and below 2**53'}"
+        raise SpecError(f"the dimension must be {limit}, not {dim}")
     known = {q.name: q for q in family.spec.parameters}
     for name in parameters:
         if name not in known:

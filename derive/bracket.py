@@ -56,16 +56,18 @@ def ceiling(
     rho: sp.Rational,
     scale: sp.Rational = ONE,
     lower: sp.Rational | None = None,
+    parameters: Mapping[str, sp.Rational] | None = None,
 ) -> Ceiling | None:
     """The smallest Neyman–Pearson bound found for the radius at an exact rho and scale.
 
     Args:
-        member: a density without free parameters (`Spec.member`), so that its unimodality is proved for the values in use.
+        member: a density, best without free parameters (`Spec.member`): its unimodality is then proved for the values in use.
         adversary: "1", "2" or "inf".
         dim: at least 1.
         rho: exact, 0 ≤ rho ≤ 1.
         scale: exact, > 0.
         lower: a lower bound of the radius, if known: a search that has come down to it ends.
+        parameters: exact values of all that are free.
 
     Returns:
         The bound; None where no direction could be computed (rho = 1, or within SMALLEST of it, among others).
@@ -73,9 +75,9 @@ def ceiling(
     Raises:
         SpecError: parameters or dimension outside the domain.
     """
-    if member.spec.parameters:
+    if {q.name for q in member.spec.parameters} - set(parameters or {}):
         raise SpecError(f"a bracket needs a value for every parameter of {member.spec.name}")
-    values = checked_values(member, dim, {})
+    values = checked_values(member, dim, parameters or {})
     if rho <= HALF:
         return Ceiling("0", "any direction")
     if rho >= 1:

@@ -214,8 +214,9 @@ def compile_(
 ) -> None:  # fmt: skip
     """Prove and write the table behind a level-set radius, for one dimension and parameter set."""
     from derive.query import parameters_of
-    from derive.tables.build import Request, built
+    from derive.tables.build import Request, built, check
     from derive.tables.shipped import shipped_requests
+    from derive.workspace import check_folder
     from generated.special.lookup import SHIPPED, user_folder
 
     if shipped:
@@ -229,6 +230,9 @@ def compile_(
             raise SpecError("compile needs the name of a density and --dim, or --shipped")
         requests = [Request(find_spec(name), norm_name(adversary), dim, parameters_of(params))]
         folder = user_folder() if out is None else out
+    for request in requests:
+        check(request)
+    check_folder(folder)
     records = []
     for done in built(requests):
         write_all({folder / done.file: done.text})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -116,8 +116,10 @@ def query(
         assurance = "quadrature with a stated relative error of 1e-9"
     if command is not None:
         value = max(0.0, float_below(sp.Rational(ball.lower)))
-    members = derive_family(spec.member({q.name: parameters.get(q.name, q.default) for q in spec.parameters}))
-    if any(route.source == METHOD for route in module.routes(adversary=adversary, dim=dim, **floats)):
+    members, free = _fixed(here, {q.name: parameters.get(q.name, q.default) for q in here.spec.parameters})
+    if not free and any(
+        route.source == METHOD for route in module.routes(adversary=adversary, dim=dim, **floats)
+    ):
         ball = _composed(members, ball, value, dim, at, unit)
     tight = adversary in members.native and members.native[adversary].tight
     native = here.native.get(adversary)
@@ -126,11 +128,13 @@ def query(
         members.native[adversary].label if own else ball.route
     )  # a member may be tight where the family is not
     lower = sp.Rational(ball.lower) if ball.lower != "inf" else None
-    above_all = ceiling(members, adversary, dim=dim, rho=at, scale=unit, lower=lower)
+    above_all = ceiling(members, adversary, dim=dim, rho=at, scale=unit, lower=lower, parameters=free)
     known = above_all is not None and lower is not None
     try:
         sharper = enclose_exact(family, adversary, dim=dim, rho=at, parameters=parameters, scale=unit)
     except (ArithmeticError, NotImplementedError):
+        sharper = None
+    if sharper is not None and lower is not None and sp.Rational(sharper.lower) <= lower:
         sharper = None
     upper = ball.upper
     if above_all is not None and (upper == "inf" or sp.Rational(above_all.upper) < sp.Rational(upper)):
@@ -146,6 +150,14 @@ def query(
         "exact": {"lower": sharper.lower, "upper": sharper.upper, "method": sharper.route} if sharper else None,
         "compile": command,
     }  # fmt: skip
+
+
+def _fixed(family: Family, values: Mapping[str, sp.Rational]) -> tuple[Family, Mapping[str, sp.Rational]]:
+    """The density derived at fixed values, where more may be proved, and no values; both as they are where the values are too large for that."""
+    try:
+        return derive_family(family.spec.member(values)), {}
+    except SpecError:
+        return family, values
 
 
 def _composed(

@@ -153,6 +153,16 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+def check_folder(folder: Path) -> None:
+    """Makes a folder where there is none; OSError, in words, where no file can be written into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(f"cannot write into {folder}: {error.strerror}; choose another folder") from None
+
+
 def write_all(files: Mapping[Path, str]) -> None:
     """Writes every file whole: all texts first reach temporary files beside their targets, then each is renamed.
 

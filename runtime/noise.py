@@ -74,6 +74,13 @@ def _probabilities(name: str, value: Any, like: Any) -> Any:
     return np.array([value] if like is None else value, dtype=np.float64)
 
 
+def _fitting(shape: tuple[int, ...], other: tuple[int, ...], name: str) -> None:
+    """ValueError unless the two shapes can be broadcast together."""
+    pairs = zip(reversed(shape), reversed(other), strict=False)
+    if not all(a == b or 1 in (a, b) for a, b in pairs):
+        raise ValueError(f"{name} must fit the shape of rho, {shape}, got {other}; give one for each, or one")
+
+
 class Noise:
     """Additive noise on `dim` coordinates, of one family, at one scale.
 
@@ -222,6 +229,8 @@ class Noise:
         other = (
             None if runner_up is None else _probabilities("runner_up", runner_up, values if given else None)
         )
+        if other is not None:
+            _fitting(tuple(values.shape), tuple(other.shape), "runner_up")
         routes = self._module.routes(adversary=name, dim=self.dim, **self.params)
         if inputs is not None:
             radii = self._in_box(name, values, other, inputs, routes)

@@ -66,8 +66,13 @@ class FloatLaw:
         self.peak = float(self._log(np.array([self.mode]))[0])
         nodes = np.linspace(self.end(80.0, -1), self.end(80.0, 1), NODES)
         self.nodes = nodes
-        self.weights = np.exp(self._log(nodes) - self.peak) * (nodes[1] - nodes[0])
+        with np.errstate(over="ignore"):
+            self.weights = np.exp(self._log(nodes) - self.peak) * (nodes[1] - nodes[0])
         self.mass = float(self.weights.sum())
+        if not math.isfinite(self.mass):
+            raise ArithmeticError(
+                "the density is too steep or too flat for double precision: choose parameters nearer to 1"
+            )
         self.weights /= self.mass
         self.levels = psi.array(nodes)
 

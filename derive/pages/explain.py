@@ -269,10 +269,10 @@ def _math(left: str, right: sp.Expr) -> str:
         "sigma**2": r"\sigma^2",
     }
     names |= {
-        "Phi(p)": r"\Phi(p)",
-        "Phi(s)": r"\Phi(s)",
-        "Phi_m": r"\Phi_m",
         "delta(e)": r"\delta(e)",
+        "psi(s)": r"\psi(s)",
+        "psi(s_t)": r"\psi(s_t)",
+        "max_t h": r"\max_t h",
         "delta(R)": r"\delta(R)",
     }
     shown = names.get(left)

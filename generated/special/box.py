@@ -44,7 +44,7 @@ def box_radius(lead: torch.Tensor, inputs: torch.Tensor, dim: int, half_width: f
         box keeps the class. Differentiable in lead.
 
     Raises:
-        ValueError: inputs outside [0, 1], or without dim coordinates.
+        ValueError: inputs outside [0, 1], without dim coordinates, or of a batch that does not fit lead.
     """
     if inputs.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"inputs must be float32 or float64, got {inputs.dtype}")
@@ -53,7 +53,12 @@ def box_radius(lead: torch.Tensor, inputs: torch.Tensor, dim: int, half_width: f
         raise ValueError(f"inputs must lie in [0, 1], got {float(inputs[bad].reshape(-1)[0])!r}")
     batch = batch_shape(inputs, dim)
     points = inputs.detach().reshape(-1, dim).to(torch.float64)
-    shape = torch.broadcast_shapes(lead.shape, batch)
+    try:
+        shape = torch.broadcast_shapes(lead.shape, batch)
+    except RuntimeError:
+        raise ValueError(
+            f"inputs must fit the shape of rho, {tuple(lead.shape)}, got a batch of {batch}; give one for each, or one"
+        ) from None
     rows = torch.arange(points.shape[0], device=points.device).reshape(batch).expand(shape).reshape(-1)
     leads = lead.expand(shape).reshape(-1)
     size = max(1, ROWS // dim)

@@ -172,3 +172,17 @@ def test_the_command_prints_both_radii_and_their_bracket() -> None:
     assert result["radius"] <= float(result["lower"]) < float(exact["lower"])
     assert float(result["np_upper"]) == pytest.approx(float(exact["upper"]), rel=1e-12)
     assert query(find_spec("gaussian"), "2", 10, "0.99", [], None, None)["exact"] is None
+
+
+def test_an_exact_radius_is_told_only_where_it_is_sharper() -> None:
+    """Cubes against l1 on the first branch: the differential radius is the exact one."""
+    result = query(find_spec("exp_linf"), "1", 784, "0.99", ["k=2"], None, None)
+    assert result["exact"] is None and float(result["gap"]) < 1e-12
+
+
+def test_parameters_too_large_to_be_written_as_exponents_have_a_radius() -> None:
+    """Densities of images in large dimensions: a = d + 16."""
+    result = query(find_spec("pow_l2"), "2", 64, "0.99", ["k=1", "a=20001"], None, None)
+    assert result["method"] == "level set, tight"
+    lower, upper = float(result["lower"]), float(result["np_upper"])
+    assert 0 < lower <= upper <= lower * (1 + 1e-12)

@@ -151,3 +151,14 @@ def test_the_route_behind_each_radius_has_a_name() -> None:
     listed = noise.method(1)
     assert names.shape == (2,) and all(name in listed for name in names)
     assert Noise("gaussian", 4, scale=1.0).route(0.9, "inf") == "converted from l2: R * 1/sqrt(d)"
+
+
+@pytest.mark.parametrize("make", [np.full, torch.full])
+def test_shapes_that_do_not_fit_are_one_line(make: Any) -> None:
+    """Of a runner-up and of a batch of inputs beside rho."""
+    double = {"dtype": np.float64 if make is np.full else torch.float64}
+    rho, other = make((2,), 0.9, **double), make((3,), 0.01, **double)
+    with pytest.raises(ValueError, match=r"runner_up must fit the shape of rho, \(2,\), got \(3,\)"):
+        Noise("gaussian", 4, scale=1.0).radius(rho, 2, runner_up=other)
+    with pytest.raises(ValueError, match=r"inputs must fit the shape of rho, \(2,\), got a batch of \(3,\)"):
+        Noise("uniform", 4, scale=1.0).radius(rho, 1, inputs=make((3, 4), 0.5, **double))

@@ -47,6 +47,8 @@ def test_a_table_is_made_again_byte_for_byte_and_used(
         (["laplace", "--dim", "64"], "tables are for radii by level sets"),
         (["exp_l2", "--dim", "64", "--adversary", "1"], "asked for l1"),
         (["exp_l2", "--dim", "0"], "at least 1"),
+        (["exp_l2", "--dim", str(10**20)], "below 2**53"),
+        (["exp_l2", "--dim", "64", "--out", "/proc/none"], "cannot write into /proc/none"),
         (["exp_l2", "--dim", "64", "--param", "k=-1"], "k must satisfy"),
         (["exp_l2", "--dim", "64", "--param", "k"], "NAME=VALUE"),
         (["exp_l2", "--dim", "64", "--param", "q=1"], "no parameter 'q'"),
