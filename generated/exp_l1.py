@@ -140,6 +140,7 @@ def _routes_k_1(name: str, dim: int) -> tuple[special.Route, ...]:
         return (
             special.Route("differential", linf, accuracy=special.CURVE),
             special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, accuracy=special.CLOSED),
+            *special.tabled_routes("composition", NAME, "inf", SPEC_HASH, dim, {"k": 1.0}),
         )
     raise ValueError(f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
 
