@@ -28,6 +28,8 @@ from derive.spec import SpecError
 PRECISION = 192
 MOST_COORDINATES = 2**53
 """Bits; enclosures come out with a relative width near 1e-16 or better."""
+SMALL_BITS = 64
+"""PRECISION serves for 1 - rho and rho - 1/2 down to 2**-SMALL_BITS."""
 USUAL, MOST_DIGITS = 41, 60
 """Bits that are there as a rule, about 1e-12, and the most digits that may be asked for."""
 
@@ -64,7 +66,7 @@ def enclose(
         raise SpecError(f"an enclosure has up to {MOST_DIGITS} digits, not {digits}")
     previous = ctx.prec
     extra = max(0, math.ceil(digits * math.log2(10)) - USUAL)
-    ctx.prec = PRECISION + 2 * extra
+    ctx.prec = _bits(rho) + 2 * extra
     try:
         found: list[tuple[arb, str]] = []
         if adversary in family.native:
@@ -100,7 +102,7 @@ def enclose_native(
 ) -> Enclosure:
     """The enclosure of one norm's own radius at scale 1, without conversions; ArithmeticError where none can be proved."""
     previous = ctx.prec
-    ctx.prec = PRECISION
+    ctx.prec = _bits(at)
     try:
         ball = native_ball(family.profile, family.native[adversary], values, at)
         return Enclosure(
@@ -127,7 +129,7 @@ def enclose_exact(
         return None
     values = checked_values(family, dim, parameters)
     previous = ctx.prec
-    ctx.prec = PRECISION
+    ctx.prec = _bits(rho)
     try:
         ball = native_ball(family.profile, family.exact[adversary], values, rho) * exact(scale)
         return Enclosure(
@@ -135,6 +137,13 @@ def enclose_exact(
         )
     finally:
         ctx.prec = previous
+
+
+def _bits(rho: sp.Rational) -> int:
+    """PRECISION, and where 1 - rho or rho - 1/2 is too small for it as many bits more, so that rho is told apart from 1 and 1/2."""
+    small = min(abs(1 - rho), abs(rho - HALF))
+    below = int(small.q).bit_length() - int(small.p).bit_length() if small > 0 else 0
+    return PRECISION + max(0, below - SMALL_BITS)
 
 
 def checked_values(
@@ -172,9 +181,25 @@ def native_ball(
     at: sp.Rational,
     extra: int = 0,
 ) -> arb:
-    """R at scale 1 against the derivation's own norm, enclosed, by `extra` bits closer than usual; 0 for rho ≤ 1/2."""
+    """R at scale 1 against the derivation's own norm, enclosed, by `extra` bits closer than usual; 0 for rho ≤ 1/2.
+
+    ArithmeticError where it cannot be, at rho < 1 also where nothing finite came out; at rho = 1 the ball may be infinite.
+    """
     if at <= HALF:
         return arb(0)
+    ball = _native_ball(profile, derivation, values, at, extra)
+    if at < 1 and not ball.is_finite():  # infinity is a radius at rho = 1 alone
+        raise ArithmeticError(f"the radius could not be enclosed at {ctx.prec} bits: 1 - rho is too small")
+    return ball
+
+
+def _native_ball(
+    profile: Profile,
+    derivation: Derivation,
+    values: Mapping[sp.Symbol, sp.Rational],
+    at: sp.Rational,
+    extra: int,
+) -> arb:
     closed = next((c for v, c in derivation.special if all(values[s] == x for s, x in v.items())), None)
     evaluation = closed or derivation.evaluation
     match evaluation:

@@ -192,3 +192,37 @@ def test_a_dimension_beyond_the_lattice_is_refused_at_once() -> None:
         enclose(family, "inf", dim=10**8, rho=sp.Rational("0.9"), parameters={}, scale=sp.Integer(1))
     with pytest.raises(ValueError, match="up to dimension"):
         load("laplace").radius_linf(np.array([0.9]), dim=10**8)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "laplace"])
+@pytest.mark.parametrize("depth", [20, 60, 400])
+def test_a_radius_is_finite_however_close_rho_is_to_one(name: str, depth: int) -> None:
+    """1 - rho far below the usual precision: rho must not be taken for 1, where the radius is infinite."""
+    found = enclose(
+        derive_family(find_spec(name)),
+        "1",
+        dim=3,
+        rho=1 - sp.Rational(1, 10**depth),
+        parameters={},
+        scale=sp.Integer(1),
+    )
+    with mpmath.workdps(depth + 40):
+        fail = mpmath.mpf(10) ** -depth
+        exact_radius = (
+            mpmath.sqrt(2) * mpmath.erfinv(1 - 2 * fail) if name == "gaussian" else -mpmath.log(2 * fail)
+        )
+        assert mpmath.mpf(found.lower) <= exact_radius <= mpmath.mpf(found.upper)
+        assert mpmath.mpf(found.upper) - mpmath.mpf(found.lower) < mpmath.mpf(10) ** -20
+
+
+def test_a_ball_without_numbers_is_no_enclosure_below_rho_one() -> None:
+    """At a precision that does not tell rho from 1, nothing is said."""
+    family, previous = derive_family(find_spec("laplace")), ctx.prec
+    ctx.prec = 53
+    try:
+        with pytest.raises(ArithmeticError, match="could not be enclosed"):
+            native_ball(
+                family.profile, family.native["1"], checked_values(family, 1, {}), 1 - sp.Rational(1, 2**70)
+            )
+    finally:
+        ctx.prec = previous
