@@ -69,6 +69,14 @@ def check_table(path: Path, most: int = 0) -> Verdict:
     return Verdict(path.name, len(chosen), len(points), margin, tuple(faults), time.process_time() - start)
 
 
+def has_witnesses(path: Path) -> bool:
+    """False only for a readable table without witnesses, as those of composition are."""
+    try:
+        return json.loads(path.read_bytes())["witnesses"] != []
+    except (OSError, ValueError, KeyError, TypeError):
+        return True
+
+
 def check_tables(paths: Sequence[Path], most: int) -> list[Verdict]:
     """The same for several files, on all processors."""
     for path in paths:
@@ -134,6 +142,10 @@ def _load(path: Path) -> tuple[_Table, tuple[Density, str, int, float]]:
         covered = text[: text.rindex('"hash"')].encode("ascii")
         if hashlib.sha256(covered).hexdigest() != data["hash"]:
             raise Unreadable(f"{path}: its hash does not match; the file was changed or cut short")
+        if not data["witnesses"]:
+            raise Unreadable(
+                f"{path}: no witnesses in it; check it by compiling it again (method: {data['method']})"
+            )
         if data["format"] != 1 or data["support"]:
             raise Unreadable(
                 f"{path}: the checker reads format 1 without a support, not {data['format']!r}, {data['support']!r}"

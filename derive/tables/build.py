@@ -101,14 +101,15 @@ def _quiet() -> None:
 def check(request: Request) -> tuple[Family, dict[str, float], dict[sp.Symbol, sp.Rational]]:
     """(family, parameters as doubles, exact values of d and these doubles); SpecError where no table can be made."""
     family = derive_family(request.spec)
+    given = checked_values(family, request.dim, request.parameters)
+    composed = family.at(given).composed or family.composed
     kinds = [a for a, d in family.native.items() if isinstance(d.evaluation, LevelSet)]
-    kinds += [] if family.composed is None else [family.composed.adversary]
+    kinds += [] if composed is None else [composed.adversary]
     if request.adversary not in kinds:
         known = f"against {', '.join('l' + a for a in kinds)}" if kinds else "no radius that needs one"
         raise SpecError(
             f"tables are for radii by level sets and by composition; {request.spec.name} has {known}, and was asked for l{request.adversary}"
         )
-    given = checked_values(family, request.dim, request.parameters)
     floats = {q.name: float(given[q.symbol]) for q in family.spec.parameters}
     values = checked_values(family, request.dim, {name: sp.Rational(v) for name, v in floats.items()})
     return family, floats, values
@@ -118,7 +119,8 @@ def build(request: Request, workers: int = 1) -> Built:
     """One table, its nodes on so many processes; ArithmeticError where it cannot be proved."""
     start = time.perf_counter()
     family, floats, values = check(request)
-    if family.composed is not None and request.adversary == family.composed.adversary:
+    composed = family.at(values).composed or family.composed
+    if composed is not None and request.adversary == composed.adversary:
         return _composed(request, start)
     density = radial_density(family.profile, dim_symbol, values)
     smallest = arb(SMALLEST)

@@ -147,8 +147,8 @@ def composed_file(
     given = checked_values(family, dim, parameters)
     floats = {q.name: float(given[q.symbol]) for q in spec.parameters}
     exact_values = {name: sp.Rational(value) for name, value in floats.items()}
-    checked_values(family, dim, exact_values)
-    if spec.geometry != "product":
+    values = checked_values(family, dim, exact_values)
+    if spec.geometry != "product" and family.at(values).composed is None:
         raise SpecError(
             f"composition is for product densities; {spec.name} is a function of the {spec.geometry} norm"
         )

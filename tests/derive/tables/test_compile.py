@@ -9,9 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sympy as sp
 
 from derive.cli import main
-from derive.spec import find_spec, known_specs
+from derive.spec import SpecError, find_spec, known_specs
+from derive.table_check import has_witnesses
+from derive.tables.build import Request, check
 from derive.tables.shipped import shipped_requests, shipped_tables, table_faults
 from generated import registry
 from generated.special.lookup import LARGEST, SHIPPED, VARIABLE, table_file
@@ -89,6 +92,28 @@ def test_the_command_radius_needs_no_table(
     answer = json.loads(capsys.readouterr().out)
     assert answer["compile"].startswith("python -m derive compile exp_l2 --dim 100")
     assert float(answer["lower"]) * (1 - 1e-12) <= answer["radius"] <= float(answer["lower"])
+
+
+def test_members_with_independent_coordinates_are_composed() -> None:
+    """exp(-‖x‖₁) is Laplace noise: where its module looks for a table, one can be made."""
+    check(Request(find_spec("exp_l1"), "inf", 784, {"k": sp.Integer(1)}))
+    with pytest.raises(SpecError, match="asked for linf"):
+        check(Request(find_spec("exp_l1"), "inf", 784, {"k": sp.Integer(2)}))
+
+
+def test_a_table_without_witnesses_is_named_as_such(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = {"format": 1, "method": "composition", "support": "", "witnesses": []}
+    head = json.dumps(entries)[:-1] + ", "
+    path = tmp_path / "composed.json"
+    path.write_text(head + f'"hash": "{hashlib.sha256(head.encode()).hexdigest()}"\n}}\n')
+    assert not has_witnesses(path)
+    with pytest.raises(SystemExit) as caught:
+        main(["verify", "--witnesses", str(path)])
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "no witnesses in it; check it by compiling it again" in error
 
 
 def test_modules_list_exactly_the_shipped_files() -> None:
