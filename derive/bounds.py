@@ -101,13 +101,18 @@ def enclose_native(
     family: Family, adversary: str, values: Mapping[sp.Symbol, sp.Rational], at: sp.Rational
 ) -> Enclosure:
     """The enclosure of one norm's own radius at scale 1, without conversions; ArithmeticError where none can be proved."""
+    return enclose_derivation(family, family.native[adversary], values, at)
+
+
+def enclose_derivation(
+    family: Family, derivation: Derivation, values: Mapping[sp.Symbol, sp.Rational], at: sp.Rational
+) -> Enclosure:
+    """The same for any of the family's derivations."""
     previous = ctx.prec
     ctx.prec = _bits(at)
     try:
-        ball = native_ball(family.profile, family.native[adversary], values, at)
-        return Enclosure(
-            _decimal(ball.lower(), up=False), _decimal(ball.upper(), up=True), family.native[adversary].label
-        )
+        ball = native_ball(family.profile, derivation, values, at)
+        return Enclosure(_decimal(ball.lower(), up=False), _decimal(ball.upper(), up=True), derivation.label)
     finally:
         ctx.prec = previous
 

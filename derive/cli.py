@@ -190,6 +190,10 @@ def radius(
         click.echo(
             f"exact   [{result['exact']['lower']}, {result['exact']['upper']}] ({result['exact']['method']}; enclosed by ball arithmetic)"
         )
+        if result["exact"]["compile"]:
+            click.echo(
+                f"        returned by the generated code once its table is made: {result['exact']['compile']}"
+            )
     click.echo(f"method  {result['method']}" + ("" if result["tight"] else " (not claimed tight)"))
     click.echo(f"assurance {result['assurance']}")
     if result["compile"]:

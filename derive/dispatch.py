@@ -130,6 +130,8 @@ def _route_lines(family: Family, member: Member | None = None) -> list[str]:
             for b, factor in sources
             if not suffix and beside_level_sets(family, b)
         ]
+        if a in family.exact:
+            routes.append(_tabled(family.exact[a], family, member))
         if a == "inf" and family.composed is not None:
             routes.append(_tabled(family.composed, family, member))
         if len(routes) == 1:

@@ -67,13 +67,15 @@ def _constants(family: Family, tables: Mapping[str, str]) -> str:
         f"PARAMETER_DOMAINS: dict[str, str] = {{{domains}}}",
         f"ADVERSARIES = ({', '.join(quoted(a) for a in family.adversaries)},)",
     ]
-    if any(isinstance(d.evaluation, LevelSet) for d in family.native.values()):
+    needed = any(isinstance(d.evaluation, LevelSet) for d in family.native.values())
+    if needed or tables:
         lines += [
-            "TABLES: dict[str, str] = {",
+            f"{'TABLES' if needed else 'SHARPER_TABLES'}: dict[str, str] = {{",
             *(f"    {quoted(f)}: {quoted(h)}," for f, h in tables.items()),
             "}",
         ]
-        lines += ['"""Shipped tables of proved radii: file in generated/tables, SHA-256."""']
+        what = "proved radii" if needed else "sharper radii beside those that need none"
+        lines += [f'"""Shipped tables of {what}: file in generated/tables, SHA-256."""']
     return "\n".join(lines)
 
 

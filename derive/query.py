@@ -19,6 +19,7 @@ from derive.expression import ExpressionError, parse_expression
 from derive.spec import Spec, SpecError
 from generated.registry import load
 from generated.special import MissingTable
+from generated.special.lookup import compile_command
 
 STATED = 1 + sp.Rational(1, 10**9)
 """Stated error of radii by quadrature, relative."""
@@ -68,7 +69,7 @@ def query(
         radius (the generated function at the largest double ≤ rho; "inf" where it is infinite); lower and upper, an enclosure of the
         method's radius; np_upper, a Neyman–Pearson bound of what any method can certify from rho (None where none was computed), the
         np_direction of its shift, np_upper_assurance (how it is known) and gap = np_upper/lower - 1, rounded up; method, tight, assurance; exact, the enclosure and method of the exact
-        level-set radius where that is sharper than what the generated code returns (else None); compile, the command that makes the table which
+        level-set radius where that is sharper than what needs no table (else None), with the command that makes its table; compile, the command that makes the table which
         the generated function needs and has not (radius is then the largest double below the enclosure), None elsewhere.
 
     Raises:
@@ -116,12 +117,22 @@ def query(
         assurance = "quadrature with a stated relative error of 1e-9"
     if command is not None:
         value = max(0.0, float_below(sp.Rational(ball.lower)))
+    try:
+        sharper = enclose_exact(family, adversary, dim=dim, rho=at, parameters=parameters, scale=unit)
+    except (ArithmeticError, NotImplementedError):
+        sharper = None
+    sources = {route.source for route in module.routes(adversary=adversary, dim=dim, **floats)}
+    tabled = sharper is not None and sharper.route in sources
+    exceeds = (
+        sharper is not None and ball.lower != "inf" and sp.Rational(sharper.lower) > sp.Rational(ball.lower)
+    )
+    if sharper is not None and tabled and exceeds:
+        ball = sharper  # the generated code reads its table
     members, free = _fixed(here, {q.name: parameters.get(q.name, q.default) for q in here.spec.parameters})
-    if not free and any(
-        route.source == METHOD for route in module.routes(adversary=adversary, dim=dim, **floats)
-    ):
+    if not free and METHOD in sources:
         ball = _composed(members, ball, value, dim, at, unit)
     tight = adversary in members.native and members.native[adversary].tight
+    tight = tight or (tabled and exceeds and family.exact[adversary].tight)
     native = here.native.get(adversary)
     own = adversary in members.native and native is not None and ball.route == native.label
     method = (
@@ -130,11 +141,7 @@ def query(
     lower = sp.Rational(ball.lower) if ball.lower != "inf" else None
     above_all = ceiling(members, adversary, dim=dim, rho=at, scale=unit, lower=lower, parameters=free)
     known = above_all is not None and lower is not None
-    try:
-        sharper = enclose_exact(family, adversary, dim=dim, rho=at, parameters=parameters, scale=unit)
-    except (ArithmeticError, NotImplementedError):
-        sharper = None
-    if sharper is not None and lower is not None and sp.Rational(sharper.lower) <= lower:
+    if not exceeds or tabled:
         sharper = None
     upper = ball.upper
     if above_all is not None and (upper == "inf" or sp.Rational(above_all.upper) < sp.Rational(upper)):
@@ -147,7 +154,10 @@ def query(
         "np_upper_assurance": above_all.assurance if above_all else None,
         "gap": gap(above_all.upper, ball.lower) if above_all is not None and known else None,
         "method": method, "tight": tight, "assurance": assurance,
-        "exact": {"lower": sharper.lower, "upper": sharper.upper, "method": sharper.route} if sharper else None,
+        "exact": {
+            "lower": sharper.lower, "upper": sharper.upper, "method": sharper.route,
+            "compile": compile_command(spec.name, adversary, dim, {q.name: float(parameters.get(q.name, q.default)) for q in spec.parameters}),
+        } if sharper else None,
         "compile": command,
     }  # fmt: skip
 

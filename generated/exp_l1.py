@@ -117,7 +117,10 @@ def routes(*, adversary: object, dim: int, k: float = 1.0) -> tuple[special.Rout
         return _routes_k_1(name, dim)
     l1 = partial(radius_l1, dim=dim, k=k)
     if name == "1":
-        return (special.Route("differential", l1, accuracy=special.CURVE),)
+        return (
+            special.Route("differential", l1, accuracy=special.CURVE),
+            *special.tabled_routes("level set, tight", NAME, "1", SPEC_HASH, dim, {"k": k}),
+        )
     if name == "2":
         return (special.Route("converted from l1: R * 1/sqrt(d)", l1, dim ** (-0.5), accuracy=special.CURVE),)
     if name == "inf":

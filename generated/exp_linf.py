@@ -113,6 +113,7 @@ def routes(*, adversary: object, dim: int, k: float = 1.0, j: float = 0.0) -> tu
         return (
             special.Route("differential", l1, accuracy=special.CURVE),
             special.Route("converted from linf: R", linf, accuracy=special.CURVE),
+            *special.tabled_routes("level set, tight", NAME, "1", SPEC_HASH, dim, {"j": j, "k": k}),
         )
     if name == "2":
         return (
@@ -123,6 +124,7 @@ def routes(*, adversary: object, dim: int, k: float = 1.0, j: float = 0.0) -> tu
         return (
             special.Route("differential", linf, accuracy=special.CURVE),
             special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, accuracy=special.CURVE),
+            *special.tabled_routes("level set, tight", NAME, "inf", SPEC_HASH, dim, {"j": j, "k": k}),
         )
     raise ValueError(f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
 

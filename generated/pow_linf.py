@@ -123,6 +123,7 @@ def routes(*, adversary: object, dim: int, a: float = 3200.0) -> tuple[special.R
         return (
             special.Route("differential", l1, accuracy=special.CURVE),
             special.Route("converted from linf: R", linf, accuracy=special.CURVE),
+            *special.tabled_routes("level set, tight", NAME, "1", SPEC_HASH, dim, {"a": a}),
         )
     if name == "2":
         return (
@@ -133,6 +134,7 @@ def routes(*, adversary: object, dim: int, a: float = 3200.0) -> tuple[special.R
         return (
             special.Route("differential", linf, accuracy=special.CURVE),
             special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, accuracy=special.CURVE),
+            *special.tabled_routes("level set, tight", NAME, "inf", SPEC_HASH, dim, {"a": a}),
         )
     raise ValueError(f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
 

@@ -15,7 +15,7 @@ import numpy as np
 import sympy as sp
 from flint import arb
 
-from derive.bounds import checked_values, radial_density
+from derive.bounds import checked_values, radial_density, require_unimodal
 from derive.derivation import LevelSet
 from derive.enclosure.cells import LevelCell, level_cells
 from derive.enclosure.smooth import SmoothLaw
@@ -26,6 +26,7 @@ from derive.tables.composed import composed_file
 from derive.tables.curve import Chain
 from derive.tables.file import Triple, table_text
 from derive.tables.fit import fit
+from derive.tables.shells import shell_file
 from generated.special.lookup import LARGEST, table_file
 from generated.special.table import ProvedTable
 
@@ -56,13 +57,14 @@ class Built:
     loss: float
     seconds: float
     compositions: int = 0
+    nodes: int = 0
 
     @property
     def record(self) -> dict[str, object]:
         """The same for JSON."""
         return {
             "file": self.file, "bytes": len(self.text), "level_cells": self.cells, "polynomials": self.polynomials,
-            "witnesses": self.witnesses, "compositions": self.compositions, "fit_loss": self.loss, "seconds": round(self.seconds, 2),
+            "witnesses": self.witnesses, "compositions": self.compositions, "nodes": self.nodes, "fit_loss": self.loss, "seconds": round(self.seconds, 2),
         }  # fmt: skip
 
     @property
@@ -71,6 +73,8 @@ class Built:
         first = f"{self.cells} cells of the level-set radius, from {self.witnesses} witnesses"
         if self.compositions:
             first = f"{self.compositions} compositions, and a bound of the growth function between them"
+        if self.nodes:
+            first = f"{self.nodes} level-set radii, and a bound of the growth function between them"
         return [
             f"  proved    {first}",
             f"  proved    {self.polynomials} polynomials below them, rounding included, for every double rho in (1/2, 1]",
@@ -104,7 +108,7 @@ def check(request: Request) -> tuple[Family, dict[str, float], dict[sp.Symbol, s
     given = checked_values(family, request.dim, request.parameters)
     composed = family.at(given).composed or family.composed
     kinds = [a for a, d in family.native.items() if isinstance(d.evaluation, LevelSet)]
-    kinds += [] if composed is None else [composed.adversary]
+    kinds += [*family.exact, *([] if composed is None else [composed.adversary])]
     if request.adversary not in kinds:
         known = f"against {', '.join('l' + a for a in kinds)}" if kinds else "no radius that needs one"
         raise SpecError(
@@ -123,6 +127,14 @@ def build(request: Request, workers: int = 1) -> Built:
     if composed is not None and request.adversary == composed.adversary:
         return _composed(request, start)
     density = radial_density(family.profile, dim_symbol, values)
+    if request.adversary in family.exact:
+        require_unimodal(family.profile, values)
+        file, text, table = shell_file(
+            request.spec, family.exact[request.adversary], density, request.dim, floats
+        )
+        polynomials, witnesses = len(table.fitted.gap) + len(table.fitted.fail) + 1, len(table.witnesses)
+        seconds = time.perf_counter() - start
+        return Built(file, text, 0, polynomials, witnesses, table.fitted.loss, seconds, nodes=witnesses)
     smallest = arb(SMALLEST)
     cells = level_cells(SmoothLaw(density, request.dim, smallest), smallest, workers)
     return assemble(request, floats, family.native[request.adversary].label, cells, start)

@@ -55,22 +55,35 @@ def compose_table(
     """Every polynomial proved, with its rounding, to lie below R at every double; ArithmeticError where one is not."""
     before, ctx.prec = ctx.prec, PRECISION
     try:
-        near = list(cells(True, FIRST, PARTS))  # from rho = 1/2 on
-        far = list(cells(False, -53, PARTS))[::-1]
-        starts = [_start(cell) for cell in (*near, *far)]
-        fails = [arb(0.5), *starts, arb(2) ** -53]
+        near, far = table_cells(FIRST)
+        fails = node_fails([*near, *far])
         nodes = composition_nodes(law, dim, fails, compositions=compositions, fineness=fineness)
-        slope = _slope(nodes)
-        rows, worst = [], 0.0
-        for j, cell in enumerate((*near, *far), start=1):
-            row, loss = _row(cell, nodes.fails[j], nodes.radii[j], nodes.lines[j])
-            rows.append(row)
-            worst = max(worst, loss)
-        fitted = Fitted(slope, FIRST, PARTS, tuple(rows[: len(near)]), tuple(rows[len(near) :][::-1]), worst)
+        fitted = fit_below(nodes, near, far, FIRST)
         gain = max(float(a / b) for a, b in zip(nodes.radii[1:], nodes.differential[1:], strict=True)) - 1
         return Composed(fitted, nodes.proofs, gain)
     finally:
         ctx.prec = before
+
+
+def table_cells(first: int) -> tuple[list[Cell], list[Cell]]:
+    """The table's cells from rho = 1/2 on: those of gap, then those of fail."""
+    return list(cells(True, first, PARTS)), list(cells(False, -53, PARTS))[::-1]
+
+
+def node_fails(cells_: list[Cell]) -> list[arb]:
+    """The probabilities at which a table needs radii: 1/2, where each cell starts, and the end."""
+    return [arb(0.5), *(_start(cell) for cell in cells_), arb(2) ** -53]
+
+
+def fit_below(nodes: Nodes, near: list[Cell], far: list[Cell], first: int) -> Fitted:
+    """Polynomials below the bound that these nodes give, at `node_fails` of these cells."""
+    slope = _slope(nodes)
+    rows, worst = [], 0.0
+    for j, cell in enumerate((*near, *far), start=1):
+        row, loss = _row(cell, nodes.fails[j], nodes.radii[j], nodes.lines[j])
+        rows.append(row)
+        worst = max(worst, loss)
+    return Fitted(slope, first, PARTS, tuple(rows[: len(near)]), tuple(rows[len(near) :][::-1]), worst)
 
 
 def _start(cell: Cell) -> arb:

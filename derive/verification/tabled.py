@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,19 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from derive.bounds import checked_values, enclose_native
+from derive.bounds import checked_values, enclose_derivation
 from derive.engine import Family
 from derive.verification.cases import NORMS
 from derive.verification.check import Check
-from generated.special.lookup import SHIPPED, load_table, read_record
-from generated.special.table import ProvedTable
+from generated.special.lookup import NODES, SHIPPED, load_table, read_record
+from generated.special.table import ProvedTable, sub_cells
 
 JOIN = 5e-10
 """Largest relative step between neighbouring polynomials, and from a witness down to the table."""
+NODE_REACH = 2.0**-10
+"""Nodes lie at most this far before the start of the cell whose polynomial passes through them, relative to 1 - rho or rho - 1/2."""
+CLOSE, CLOSE_NODES = 1e-9, 1e-2
+"""By how much a table may lie below an enclosure, relative: one of polynomials that meet, and one that follows nodes."""
 SECONDS = 20.0
 """For enclosures at drawn confidences, over all tables of a density."""
 
@@ -47,7 +52,7 @@ def table_checks(family: Family, tables: Mapping[str, str], folder: Path = SHIPP
             good += 1
     if good:
         text = (
-            f"{good} shipped tables: hashes right, polynomials meet to {JOIN:g}, none above a witness or further than that below it; "
+            f"{good} shipped tables: hashes right, polynomials meet to {JOIN:g} or pass through nodes, none further than that from a witness; "
             f"{values} values at drawn rho not above their enclosures"
         )
         yield Check("table", ", ".join(NORMS[a] for a in family.native), True, text)
@@ -62,6 +67,8 @@ def file_fault(path: Path, listed: str) -> str:
         return f"it cannot be used: {error}"
     if hashlib.sha256(data).hexdigest() != listed:
         return "its SHA-256 is not the one that the module lists"
+    if record.get("kind") == NODES:
+        return _node_fault(table, witnesses)
     step = largest_step(table)
     if not step <= JOIN:
         return f"neighbouring polynomials differ by {step:.3g} (relative) where they meet"
@@ -71,6 +78,55 @@ def file_fault(path: Path, listed: str) -> str:
             if not e * (1.0 - JOIN) <= radius <= e:
                 return f"at 1 - rho = {p!r} its radius is {radius!r}, and the witness proves {e!r}"
     return ""
+
+
+def _node_fault(table: ProvedTable, witnesses: list[list[float]]) -> str:
+    """What is wrong with a table that follows nodes: polynomials meet, but where one starts just beyond a node and passes through it."""
+    near, far = sub_cells(table.first, -2, table.parts), sub_cells(-53, -2, table.parts)
+    pieces = [_Piece(True, row, m, h) for row, m, h in zip(table.gap, *near, strict=True)]
+    pieces += [_Piece(False, row, m, h) for row, m, h in zip(table.fail, *far, strict=True)][::-1]
+    known = sorted(witnesses)
+    end = table.slope * (near[0][0] - near[1][0])
+    if not pieces[0].at(pieces[0].start) * (1.0 - CLOSE_NODES) <= end <= pieces[0].at(pieces[0].start):
+        return "the slope at rho = 1/2 does not lead to the first polynomial"
+    end = pieces[0].at(pieces[0].start)
+    for piece in pieces:
+        start = piece.start
+        found = piece.at(start)
+        if known and start <= known[-1][0] <= start + NODE_REACH * min(start, 0.5 - start):
+            p, _, e = known.pop()
+            if not e * (1.0 - JOIN) <= piece.at(p) <= e * (1.0 + JOIN):
+                return f"from 1 - rho = {start!r} on it follows {piece.at(p)!r} at {p!r}, and the witness proves {e!r}"
+            if found < end * (1.0 - JOIN):
+                return f"its radius falls at 1 - rho = {start!r}"
+        elif not abs(found - end) <= JOIN * end:
+            return f"neighbouring polynomials differ at 1 - rho = {start!r}, where no node is"
+        end = piece.at(piece.end)
+    return f"{len(known)} witnesses are at no start of a polynomial" if known else ""
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """The polynomial of one cell, from its end nearest to rho = 1/2 to the other."""
+
+    near: bool
+    row: np.ndarray
+    middle: float
+    half: float
+
+    @property
+    def start(self) -> float:
+        return float(0.5 - (self.middle - self.half) if self.near else self.middle + self.half)
+
+    @property
+    def end(self) -> float:
+        return float(0.5 - (self.middle + self.half) if self.near else self.middle - self.half)
+
+    def at(self, p: float) -> float:
+        """The radius at 1 - rho = p, also a little outside the cell."""
+        x = 0.5 - p if self.near else p
+        value = float(self.row @ ((x - self.middle) / self.half) ** np.arange(len(self.row)))
+        return x * value if self.near else value
 
 
 def largest_step(table: ProvedTable) -> float:
@@ -93,11 +149,13 @@ def _drawn_fault(family: Family, path: Path) -> str:
     )
     at = 1 - sp.Rational(fail)
     try:
-        ball = enclose_native(family, str(record["adversary"]), values, at)
+        adversary = str(record["adversary"])
+        derivation = family.exact.get(adversary) or family.native[adversary]
+        ball = enclose_derivation(family, derivation, values, at)
     except (ArithmeticError, NotImplementedError):
         return ""
     radius = float(load_table(path).at(np.array([0.5 - fail]), np.array([fail]))[0])
-    low = sp.Rational(ball.lower)
-    if sp.Rational(radius) > low or sp.Rational(radius) < low * (1 - sp.Rational(1, 10**9)):
+    low, close = sp.Rational(ball.lower), CLOSE_NODES if record.get("kind") == NODES else CLOSE
+    if sp.Rational(radius) > low or sp.Rational(radius) < low * (1 - sp.Rational(close)):
         return f"at 1 - rho = {fail!r} its radius is {radius!r}, the enclosure [{ball.lower}, {ball.upper}]"
     return ""

@@ -70,7 +70,8 @@ def verify(spec: Spec, module: ModuleType | None = None) -> Report:
     for adversary in family.adversaries:
         checks += direction_checks(family, subject, adversary, cases)
     checks += bracket_checks(family, subject, cases)
-    checks += table_checks(family, getattr(subject, "TABLES", {}))
+    for listed in ("TABLES", "SHARPER_TABLES"):
+        checks += table_checks(family, getattr(subject, listed, {}))
     for dim in SAMPLED:
         checks += _sampler(family, subject, dim)
     return Report(spec.name, tuple(checks))

@@ -21,6 +21,8 @@ from generated.special.arguments import require
 from generated.special.table import ProvedTable, coefficient_rows
 
 FORMAT = 1
+NODES = "nodes"
+"""Kind of a table that follows proved radii with steps up to the next one; the polynomials of others meet."""
 LARGEST = 1 << 18
 """Bytes of a table file, at most."""
 SHIPPED = Path(__file__).resolve().parent.parent / "tables"
