@@ -78,7 +78,8 @@ class Built:
         return [
             f"  proved    {first}",
             f"  proved    {self.polynomials} polynomials below them, rounding included, for every double rho in (1/2, 1]",
-            f"  accuracy  at most {self.loss:.1e} (relative) given away by the polynomials",
+            f"  accuracy  at most {self.loss:.1e} (relative) given away by the polynomials"
+            + (", more by the bound between nodes (docs/tables.md)" if self.nodes else ""),
             f"  size      {len(self.text)} bytes in {self.seconds:.1f} s",
         ]
 
