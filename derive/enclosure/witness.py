@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
 
@@ -32,6 +32,8 @@ from derive.formula import Share, r
 
 SLACK = 62
 """Each panel errs by at most 2**-SLACK of the smaller of fail and 1/2 - fail."""
+WIDEST, MORE = 1e-12, 26
+"""An enclosure relatively wider than this is sought again, with so many bits more."""
 WIDTHS = (2.0**-50, 2.0**-44, 2.0**-36, 2.0**-28)
 """Relative half widths of the enclosure, tried in this order."""
 STEPS = 16
@@ -74,6 +76,9 @@ def level_set_ball(density: RadialDensity, dim: int, fail: arb, extra: int = 0) 
     if bool(fail >= 0.5):
         return arb(0)
     low, high = level_set_witness(density, dim, fail, extra)
+    if not extra and not bool(high.distance - low.distance < WIDEST * low.distance):
+        with suppress(ArithmeticError):  # near 1/2 the usual bits fall short
+            low, high = level_set_witness(density, dim, fail, MORE)
     return hull(low.distance, high.distance)
 
 

@@ -225,3 +225,9 @@ def test_what_has_no_enclosure_is_refused() -> None:
         Witness(arb(2.5), arb("0.1"))
     with pytest.raises(ValueError, match="exponent"):
         level_set_ball(RadialDensity(r, sp.Integer(4)), 3, arb("0.1"))
+
+
+@pytest.mark.parametrize("lead", ["1/10000", "1/1000000000"])
+def test_enclosures_near_one_half_are_as_narrow_as_elsewhere(lead: str) -> None:
+    found = ball(r, 64, Fraction(1, 2) - Fraction(lead))
+    assert 0 < float(found.lower()) and float(found.rad()) <= 5e-13 * float(found.lower())
