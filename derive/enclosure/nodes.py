@@ -16,7 +16,11 @@ Task = tuple[Witness, arb, arb]
 
 
 class Masses(Protocol):
-    def masses(self, witness: Witness, error: arb, shifted_error: arb) -> tuple[arb, arb]: ...
+    """What is asked of a law here."""
+
+    def masses(self, witness: Witness, error: arb, shifted_error: arb) -> tuple[arb, arb]:
+        """M and m at one pair, see `cells.LevelLaw`."""
+        ...
 
 
 class Nodes:

@@ -140,8 +140,8 @@ def parse(data: bytes, path: Path, command: str) -> dict[str, Any]:
         record = json.loads(data)
     except ValueError:
         record = None
-    require(isinstance(record, dict), _broken(path, "it is no JSON object", command))
-    assert isinstance(record, dict)
+    if not isinstance(record, dict):
+        raise ValueError(_broken(path, "it is no JSON object", command))
     format_ = record.get("format")
     require(
         format_ == FORMAT, _broken(path, f"its format is {str(format_)[:20]}, this version reads {FORMAT}", command)
