@@ -23,7 +23,7 @@ Radii at scale 1, for rho > 1/2 (0 below):
 
 Verified when this file was written:
     proved    the Pearson identity of the radial law; psi' equals its sum of powers; R(1/2) = 0
-    enclosed  3 shipped tables: proved by ball arithmetic to lie below the level-set radius at every double rho
+    enclosed  6 shipped tables: proved by ball arithmetic to lie below the level-set radius at every double rho
     enclosed  10 radii (dim 2, 64, 3072): none above its ball-arithmetic lower end, all within 1e-12 of it (relative)
 """
 
@@ -45,9 +45,12 @@ PARAMETERS: dict[str, float] = {"k": 1.0, "j": 0.0}
 PARAMETER_DOMAINS: dict[str, str] = {"k": "k>0", "j": "j>=0"}
 ADVERSARIES = ("1", "2", "inf",)
 TABLES: dict[str, str] = {
-    "exp_l2_l2_d3072_j=0_k=1.json": "6ec5c7b45127588df6aa0cc52883792567cf0186a06c8a8131f96230c9b04f4f",
-    "exp_l2_l2_d3072_j=0_k=10.json": "09f4fc78446210d9adde804f0b51d8f286c314351d404f2c4d6fabf50bdd40db",
-    "exp_l2_l2_d64_j=0_k=1.json": "6385a6e9c7fd672e33b492da6c2a4f055d59a74bcdf066ea5333cc74ef5061a8",
+    "exp_l2_l2_d3072_j=0_k=1.json": "eead2baf6cdda2060583335f710b8245029498c6eb585bd15bd35ec469c37937",
+    "exp_l2_l2_d3072_j=0_k=10.json": "6e8bb12278bae3598ea83628893ee66584dc8d2ed35e6c0e12a99e58f46c97f6",
+    "exp_l2_l2_d3072_j=0_k=4.json": "c9835b5ed349097aa724e9f1bc44615838287d5a08b7e3dc469594fa60914ce7",
+    "exp_l2_l2_d64_j=0_k=1.json": "a7e77f667c329fe4ae00e185f2f8a03554c20eec2b6cd9825dde50116c6bbfda",
+    "exp_l2_l2_d784_j=0_k=1.json": "17fad50e75d0b58f32aa1ab43ca1916e6eace97a9b809a6f6422480c28f5a9f1",
+    "exp_l2_l2_d784_j=0_k=10.json": "f385fd36f3d00b2151be02266520e275c438fdfee7877e3371b5d66a18386fc6",
 }
 """Shipped tables of proved radii: file in generated/tables, SHA-256."""
 

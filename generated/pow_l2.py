@@ -19,8 +19,7 @@ Radii at scale 1, for rho > 1/2 (0 below):
 
 Verified when this file was written:
     proved    the Pearson identity of the radial law; R(1/2) = 0
-    enclosed  1 shipped tables: proved by ball arithmetic to lie below the level-set radius at every double rho
-    enclosed  1 radii (dim 3072): none above its ball-arithmetic lower end, all within 1e-12 of it (relative)
+    enclosed  5 shipped tables: proved by ball arithmetic to lie below the level-set radius at every double rho
 """
 
 from __future__ import annotations
@@ -41,7 +40,11 @@ PARAMETERS: dict[str, float] = {"k": 2.0, "a": 1546.0}
 PARAMETER_DOMAINS: dict[str, str] = {"k": "k>0", "a": "a>0"}
 ADVERSARIES = ("1", "2", "inf",)
 TABLES: dict[str, str] = {
-    "pow_l2_l2_d3072_a=1546_k=2.json": "14f1be637cf65a1ac9233861fc594dd78baf4269c3bc05c57520300c39c8142c",
+    "pow_l2_l2_d3072_a=3076_k=2.json": "e4e0ad66428176d50bf4d213c6d14268e7e97ce6845169698b070d12c0884606",
+    "pow_l2_l2_d3072_a=3088_k=2.json": "6586e1bc947e24fd2ae87536eae492e3945d405e47f977dc136dc043231c19ba",
+    "pow_l2_l2_d3072_a=3200_k=2.json": "4db22714f67e977180d6a76e3680c0fb6b0ec1e6f0c3897c046cbce70c765f22",
+    "pow_l2_l2_d784_a=800_k=2.json": "e3655259df147a1b611a4ef932bb610a9a92f3ed11ca7a10927840708f45bf65",
+    "pow_l2_l2_d784_a=912_k=2.json": "ce840aa0170734bca5510f755d00381153cff00488976303f4f29d99548d38c9",
 }
 """Shipped tables of proved radii: file in generated/tables, SHA-256."""
 
