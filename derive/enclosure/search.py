@@ -161,11 +161,11 @@ class FloatLaw:
                 return math.inf
         return float(optimize.brentq(excess, low, high, xtol=1e-14 * abs(high - low), rtol=1e-13))
 
-    def saddle(self, p: float) -> Saddle:
-        """The solution of M = 1/2, m = p, roughly."""
-        if 0.5 - p < _NEAR_HALF:  # R is odd about 1/2 and the level even
-            share = (0.5 - p) / _NEAR_HALF
-            near = self.saddle(0.5 - _NEAR_HALF)
+    def saddle(self, p: float, gap: float) -> Saddle:
+        """The solution of M = 1/2, m = p = 1/2 - gap, roughly; where the gap is small, it alone counts."""
+        if gap < _NEAR_HALF:  # R is odd about 1/2 and the level even
+            share = gap / _NEAR_HALF
+            near = self.saddle(0.5 - _NEAR_HALF, _NEAR_HALF)
             return self._with_slopes(near.level * share * share, near.distance * share)
         goal = -float(special.ndtri(p))
         distance = goal * math.exp(self.mode) / math.sqrt(self.dim)

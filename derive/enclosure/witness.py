@@ -189,7 +189,7 @@ class LevelSet:
 
     def solve(self, p: arb, extra: int = 0) -> tuple[Witness, Saddle]:
         """(t, e) with M = 1/2 and m = p, nearly: from floats, improved with the exact masses."""
-        saddle = self.floats.saddle(float(p.mid()))
+        saddle = self.floats.saddle(float(p.mid()), float((arb(0.5) - p).mid()))
         level, distance = arb(saddle.level), arb(saddle.distance)
         if self.dim <= FEW:
             saddle = self._measured(saddle)

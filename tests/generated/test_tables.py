@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import torch
 
+from derive.enclosure.smooth import SMOOTH
 from derive.tables.curve import Chain
 from derive.tables.file import table_text
 from derive.tables.fit import fit
 from generated.special import MissingTable, ProvedTable, compile_command, find_table, prepare, traceable
-from generated.special.lookup import load_table, table_file
+from generated.special.lookup import LEAST_DIMENSION, load_table, table_file
 from tests.derive.tables.gaussian import normal_cells
 
 ENTRIES: dict[str, Any] = {
@@ -66,14 +67,23 @@ def test_a_table_in_the_users_folder_is_found(path: Path) -> None:
 
 def test_a_missing_table_is_one_line_with_the_command(folder: Path) -> None:
     with pytest.raises(MissingTable) as caught:
-        look_up()
+        look_up(dim=70)
     message = str(caught.value)
-    assert "\n" not in message and message.endswith(COMMAND)
+    assert "\n" not in message and message.endswith(COMMAND.replace("--dim 7", "--dim 70"))
     assert compile_command("probe", "2", 7, GIVEN) == COMMAND == shlex.join(shlex.split(COMMAND))
-    with pytest.raises(MissingTable, match="dim = 8"):
-        look_up(dim=8)
+    with pytest.raises(MissingTable, match="dim = 80"):
+        look_up(dim=80)
     with pytest.raises(MissingTable, match="k=2.5"):
-        look_up(k=2.5)
+        look_up(dim=70, k=2.5)
+
+
+def test_where_no_table_can_be_proved_no_command_is_offered_that_would_refuse(folder: Path) -> None:
+    with pytest.raises(MissingTable, match="from dim = 40 on") as caught:
+        look_up()
+    assert "compile" not in str(caught.value) and str(caught.value).endswith(
+        "--dim 7 --param j=0.5 --param k=2 --rho RHO"
+    )
+    assert LEAST_DIMENSION == SMOOTH
 
 
 @pytest.mark.parametrize("cut", [0, 1, 100, 5000, -1, -3, -70])
