@@ -38,7 +38,10 @@ def main() -> int:
     parser.add_argument("--examples", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--slow", type=int, default=0)
+    parser.add_argument("--quick", action="store_true", help="300 examples")
     chosen = parser.parse_args()
+    if chosen.quick:
+        chosen.examples = 300
     cheap = [t for t in TARGETS if t.cheap]
     plan = [(t, chosen.examples * 97 // (100 * len(cheap)) + 1) for t in cheap]
     curves = [t for t in TARGETS if not t.cheap]

@@ -19,7 +19,7 @@ WITH_CODE = [page for page in pages() if any(b.language in ("bash", "python") fo
 
 
 def _copy(folder: Path) -> Path:
-    for name in (*PACKAGES, "docs", "tests/benchmarks"):
+    for name in (*PACKAGES, "docs", "tests/benchmarks", "tests/properties"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 
