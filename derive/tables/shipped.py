@@ -70,3 +70,4 @@ def _sets() -> Iterator[tuple[str, str, int, dict[str, int]]]:
         for a in (d + 4, d + 16, d + 128):
             yield "pow_l2", "2", d, {"k": 2, "a": a}
     yield "exp_l2", "2", 3072, {"k": 2, "j": 3064}
+    yield "pow_l2", "2", 3072, {"k": 2, "a": 1546}
