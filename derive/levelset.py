@@ -16,6 +16,13 @@ from derive.formula import BetaLower, BetaQuantile, Expm1, Log1p, dim, fail, gap
 from derive.geometry import Reduction, View
 from derive.profile import Profile
 
+_OVERLAP = Step(
+    "Level set",
+    "By Neyman–Pearson G(p, v) = p + delta; the class is kept while delta < rho - 1/2.",
+    (("delta(R)", gap),),
+)
+"""Of every flat density, whatever its overlap."""
+
 
 def level_set(profile: Profile, found: list[View], adversary: str, unimodal: str) -> Derivation | None:
     """The exact radius where one is known to the engine; `unimodal` says how psi' ≥ 0 was proved, "" where it was not."""
@@ -59,11 +66,7 @@ def flat_product(profile: Profile, view: View, adversary: str) -> Derivation | N
             "Mass of the shifted cube outside the cube; it costs nothing under q.",
             (("delta(e)", 1 - (1 - e / (2 * bound * stretch)) ** dim),),
         ),
-        Step(
-            "Level set",
-            "By Neyman–Pearson G(p, v) = p + delta; the class is kept while delta < rho - 1/2.",
-            (("delta(R)", gap),),
-        ),
+        _OVERLAP,
         Step("Radius", "Solved for e.", (("R(rho)", radius),)),
     ]
     reduction = Reduction(
@@ -108,11 +111,7 @@ def flat_cross(profile: Profile, view: View) -> Derivation | None:
             "|x_1 - e/2| + e/2 + |x_2| + ... + |x_d| ≤ b.",
             (("delta(e)", 1 - (1 - e / (2 * bound)) ** dim),),
         ),
-        Step(
-            "Level set",
-            "By Neyman–Pearson G(p, v) = p + delta; the class is kept while delta < rho - 1/2.",
-            (("delta(R)", gap),),
-        ),
+        _OVERLAP,
         Step("Radius", "Solved for e.", (("R(rho)", radius),)),
     )
     reduction = Reduction(
@@ -187,11 +186,7 @@ def flat_ball(profile: Profile, view: View) -> Derivation | None:
             "(1 - x_1/b)/2 ~ Beta((d+1)/2, (d+1)/2).",
             (("delta(e)", 1 - 2 * sp.Function("P")(sp.Symbol("x_1 >= e/2"))),),
         ),
-        Step(
-            "Level set",
-            "By Neyman–Pearson G(p, v) = p + delta; the class is kept while delta < rho - 1/2.",
-            (("delta(R)", gap),),
-        ),
+        _OVERLAP,
         Step(
             "Radius",
             "Solved for e; since (x_1/b)**2 ~ Beta(1/2, (d+1)/2), also in a form that keeps its digits near rho = 1/2.",

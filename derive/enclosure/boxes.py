@@ -17,6 +17,7 @@ from derive.enclosure.ball import hull
 from derive.enclosure.cosine import log_norm, tail_bound
 from derive.enclosure.interpolation import negative
 from derive.enclosure.masses import RadialMass
+from derive.enclosure.rise import inverse
 from derive.enclosure.series import Terms, quotient
 from derive.enclosure.taylor import Undecided, coefficients, constant_term
 
@@ -184,18 +185,3 @@ def _common(one: arb, other: arb) -> arb:
         return one if one.is_finite() else other
     low, high = one.lower().max(other.lower()), one.upper().min(other.upper())
     return hull(low, high) if bool(low <= high) else one
-
-
-def inverse(law: RadialMass, first: arb, target: arb_series) -> arb_series:
-    """The series y with y_0 = first and psi(e^y) = target beyond the constant term: y' = target'/steepness(y), by Newton."""
-    length, known = ctx.cap, [first]
-    goal = coefficients(target, length)
-    while len(known) < length:
-        done = len(known)
-        with Terms(min(2 * done, length)):
-            y = arb_series(known)
-            residual = coefficients(law.psi.series(y), ctx.cap)
-            residual = [arb(0)] * done + [a - b for a, b in zip(residual[done:], goal[done:], strict=False)]
-            update = coefficients(quotient(arb_series(residual), law.steepness.series(y)), ctx.cap)
-            known = known + [-a for a in update[done:]]
-    return arb_series(known)

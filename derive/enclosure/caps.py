@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
-from typing import TypeVar
 
-from flint import arb, arb_series, ctx
+from flint import arb, arb_series
 
 from derive.enclosure.ball import hull
 from derive.enclosure.cosine import cosine_distribution, log_density, log_norm, tail_bound
 from derive.enclosure.masses import FARTHEST, RadialMass
+from derive.enclosure.rise import Rise
 from derive.enclosure.series import (
     FAILED,
     ORDER,
@@ -26,12 +26,8 @@ from derive.enclosure.series import (
     check,
     exponential,
     integrated,
-    quotient,
 )
-from derive.enclosure.taylor import Undecided, coefficients, constant_term, last_coefficient, recentred
-
-_ACCURATE = 2.0**-40
-_Level = TypeVar("_Level", arb, arb_series)
+from derive.enclosure.taylor import Undecided, coefficients, constant_term, recentred
 
 
 @dataclass(frozen=True)
@@ -57,6 +53,7 @@ class _Sweep:
         self.carried: arb | None = None
         self.known = True  # F was constant on the last panel
         self.log_distance = shift.distance.log()
+        self.rise = Rise(integrals, shift.side * shift.level)
 
     def panel(self, start: arb, half: arb) -> Piece:
         ways = [self._bounded, self._smooth] if self.known else [self._smooth, self._bounded]
@@ -74,13 +71,11 @@ class _Sweep:
                 break
         return best
 
-    def _target(self, level: _Level) -> _Level:
-        return level + self.shift.side * self.shift.level
-
     def _smooth(self, start: arb, half: arb) -> tuple[Piece, arb | None, arb]:
         centre = start + half
         levels, log = self.all.log_density(centre, half)
-        ratio, error = self._log_ratio(centre, half, levels)
+        self.rise.guess = self.guess  # of the last panel that was taken
+        ratio, error = self.rise.log_ratio(centre, half, levels)
         cosine = self._cosine(centre, half, ratio)
         end = sum(coefficients(ratio.centre, ORDER), centre + half)
         certain = constant_term(cosine.whole)
@@ -125,65 +120,6 @@ class _Sweep:
             return Piece(hull(arb(0), rest * most), rest * most, 1)
         piece = integrated(mass, half)
         return Piece(piece.value - hull(arb(0), rest * most), piece.error + rest * most, ORDER)
-
-    def _log_ratio(self, centre: arb, half: arb, levels: Series) -> tuple[Series, arb]:
-        """A polynomial for log(s/r), psi(s) = psi(r) + side·level, and a bound of its error on the panel."""
-        if self.all.bounded and bool(self._target(constant_term(levels.whole)) >= self.all.top):
-            terms = [self.all.ceiling - centre, -half]  # s is the end of the support
-            with Terms(ORDER + 1):
-                return Series(arb_series(terms), recentred(terms + [arb(0)] * (ORDER - 2), arb(0))), arb(0)
-        guess = centre if self.guess is None else self.guess
-        first = self.all.level(self._target(constant_term(levels.centre)), guess)
-        if bool(first.rad() > _ACCURATE):
-            raise Undecided("psi is too flat here")
-        with Terms(ORDER):
-            goal = self._target(levels.centre)
-            terms = [t.mid() for t in coefficients(self._inverse(first, goal), ORDER)]
-            reached = coefficients(self.all.psi.series(arb_series(terms)), ORDER)
-            missed = sum(
-                (abs(a - b) for a, b in zip(reached, coefficients(goal, ORDER), strict=True)), arb(0)
-            )
-        last = last_coefficient(self.all.psi.series, terms, self.all.enough(arb(1)))
-        with Terms(ORDER + 1):
-            missed = (missed + abs(last - coefficients(levels.whole, ORDER + 1)[ORDER])).upper()
-            rate = coefficients(recentred(reached, last), 2)[1]
-            error = self._solved(terms, rate, missed)
-            if not bool(constant_term(recentred(terms, arb(0))) + arb(0, error) < self.all.ceiling):
-                raise Undecided("the level may lie past the end of the support")
-            terms[1] -= half
-            terms[0] -= centre
-            return Series(arb_series(terms), recentred(terms, arb(0))), error
-
-    def _solved(self, terms: list[arb], rate: arb, missed: arb) -> arb:
-        """How far this polynomial u is from the solution of psi(e^u) = target, when psi(e^u) misses it by `missed` at most.
-
-        `rate` encloses the slope of psi(e^u) on the panel: with u's own slope it bounds the steepness there; beyond the ends of the panel
-        a small ball does.
-        """
-        slope = coefficients(recentred(terms, arb(0)), 2)[1]
-        if not (bool(rate > 0) and bool(slope > 0)):
-            raise Undecided("psi is too flat here")
-        least = rate.lower() / slope.upper()
-        for end in (sum(terms, arb(0)), sum((-t if k % 2 else t for k, t in enumerate(terms)), arb(0))):
-            least = least.min(self.all.steepness.at(end + arb(0, _ACCURATE)).lower())
-        if not (bool(least > 0) and bool(missed < least * _ACCURATE)):
-            raise Undecided("psi is too flat here")
-        return (missed / least).upper()
-
-    def _inverse(self, first: arb, target: arb_series) -> arb_series:
-        """The series y with y_0 = first and psi(e^y) = target beyond the constant term: Newton, doubling the known terms."""
-        length, known = ctx.cap, [first]
-        goal = coefficients(target, length)
-        while len(known) < length:
-            done = len(known)
-            ctx.cap = min(2 * done, length)
-            y = arb_series(known)
-            residual = coefficients(self.all.psi.series(y), ctx.cap)
-            residual = [arb(0)] * done + [a - b for a, b in zip(residual[done:], goal[done:], strict=False)]
-            update = coefficients(quotient(arb_series(residual), self.all.steepness.series(y)), ctx.cap)
-            known = known + [-a for a in update[done:]]
-        ctx.cap = length
-        return arb_series(known)
 
     def _cosine(self, centre: arb, half: arb, ratio: Series) -> Series:
         """side·z with z = (e/r - (r/e)·((s/r)² - 1))/2."""
@@ -235,8 +171,8 @@ class _Sweep:
         """F between its extremes on the panel."""
         end = start + 2 * half
         guess = start if self.guess is None else self.guess
-        first = self.all.level(self._target(self.all.psi.at(start)), guess)
-        final = self.all.level(self._target(self.all.psi.at(end)), first)
+        first = self.all.level(self.all.psi.at(start) + self.rise.level, guess)
+        final = self.all.level(self.all.psi.at(end) + self.rise.level, first)
         low, high = self._cosine_range(start, end, first, final)
         if self.shift.side < 0:
             low, high = -high, -low

@@ -12,7 +12,7 @@ _ACCURATE = 2.0**-40
 
 
 class Rise:
-    """s as a function of r for one level t ≥ 0; past the largest value of psi, s is the end of the support."""
+    """s as a function of r for one level t; past the largest value of psi, s is the end of the support."""
 
     def __init__(self, law: RadialMass, level: arb) -> None:
         self.law, self.level = law, level
@@ -31,7 +31,7 @@ class Rise:
             raise Undecided("psi is too flat here")
         with Terms(ORDER):
             goal = levels.centre + self.level
-            terms = [t.mid() for t in coefficients(self._inverse(first, goal), ORDER)]
+            terms = [t.mid() for t in coefficients(inverse(law, first, goal), ORDER)]
             reached = coefficients(law.psi.series(arb_series(terms)), ORDER)
             missed = sum(
                 (abs(a - b) for a, b in zip(reached, coefficients(goal, ORDER), strict=True)), arb(0)
@@ -73,20 +73,20 @@ class Rise:
             raise Undecided("psi is too flat here")
         return (missed / least).upper()
 
-    def _inverse(self, first: arb, target: arb_series) -> arb_series:
-        """The series y with y_0 = first and psi(e^y) = target beyond the constant term: Newton, doubling the known terms."""
-        length, known = ctx.cap, [first]
-        goal = coefficients(target, length)
-        while len(known) < length:
-            done = len(known)
-            ctx.cap = min(2 * done, length)
+
+def inverse(law: RadialMass, first: arb, target: arb_series) -> arb_series:
+    """The series y with y_0 = first and psi(e^y) = target beyond the constant term: Newton, doubling the known terms."""
+    length, known = ctx.cap, [first]
+    goal = coefficients(target, length)
+    while len(known) < length:
+        done = len(known)
+        with Terms(min(2 * done, length)):
             y = arb_series(known)
-            residual = coefficients(self.law.psi.series(y), ctx.cap)
+            residual = coefficients(law.psi.series(y), ctx.cap)
             residual = [arb(0)] * done + [a - b for a, b in zip(residual[done:], goal[done:], strict=False)]
-            update = coefficients(quotient(arb_series(residual), self.law.steepness.series(y)), ctx.cap)
+            update = coefficients(quotient(arb_series(residual), law.steepness.series(y)), ctx.cap)
             known = known + [-a for a in update[done:]]
-        ctx.cap = length
-        return arb_series(known)
+    return arb_series(known)
 
 
 def _polynomial(terms: list[arb]) -> Series:

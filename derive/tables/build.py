@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 import sympy as sp
@@ -24,10 +23,9 @@ from derive.formula import dim as dim_symbol
 from derive.spec import Spec, SpecError
 from derive.tables.composed import composed_file
 from derive.tables.curve import Chain
-from derive.tables.file import Triple, table_text
+from derive.tables.file import Triple, density_table
 from derive.tables.fit import fit
 from derive.tables.shells import shell_file
-from generated.special.lookup import LARGEST, table_file
 from generated.special.table import ProvedTable
 
 ASSURANCE = "every cell proved in ball arithmetic: the float value, its rounding included, is at most the radius for every double rho"
@@ -155,25 +153,12 @@ def assemble(
     """The table of given level cells; `start` is when work on it began (perf_counter)."""
     fitted = fit(Chain(cells))
     witnesses = _above(fitted.table, [w for cell in cells for w in cell.witnesses])
-    spec = request.spec
-    entries = {
-        "name": spec.name,
-        "spec": spec.hash,
-        "geometry": spec.geometry,
-        "density": spec.density,
-        "support": spec.support,
-        "adversary": request.adversary,
-        "dim": request.dim,
-        "parameters": {name: str(Fraction(floats[name])) for name in sorted(floats)},
-        "method": method,
-        "kind": "cells",
-        "assurance": ASSURANCE,
-    }
-    text = table_text(entries, fitted, witnesses)
-    if len(text) > LARGEST:
-        raise ArithmeticError(f"the table would take {len(text)} bytes, more than the {LARGEST} allowed")
+    file, text = density_table(
+        request.spec, request.adversary, request.dim, floats, fitted, witnesses,
+        method=method, kind="cells", assurance=ASSURANCE,
+    )  # fmt: skip
     return Built(
-        table_file(spec.name, request.adversary, request.dim, floats),
+        file,
         text,
         len(cells),
         len(fitted.gap) + len(fitted.fail) + 1,

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 
 import sympy as sp
 from flint import arb, arb_poly, ctx
@@ -25,10 +24,9 @@ from derive.composition.score import Line
 from derive.engine import derive_family
 from derive.profile import profile_of
 from derive.spec import Spec, SpecError
-from derive.tables.file import short_hex, table_text
+from derive.tables.file import density_table, short_hex
 from derive.tables.fit import Fitted, cells
 from derive.tables.proof import Cell, least, rounding
-from generated.special.lookup import table_file
 
 ASSURANCE = (
     "every composition and every polynomial proved in ball and integer arithmetic: the float value, its rounding included, is at most the "
@@ -170,18 +168,9 @@ def composed_file(
     except ValueError as error:
         raise SpecError(f"no linf table for {spec.name}: {error}") from None
     composed = compose_table(law, dim, compositions=compositions)
-    entries = {
-        "name": spec.name,
-        "spec": spec.hash,
-        "geometry": spec.geometry,
-        "density": spec.density,
-        "support": spec.support,
-        "adversary": "inf",
-        "dim": dim,
-        "parameters": {name: str(Fraction(floats[name])) for name in sorted(floats)},
-        "method": METHOD,
-        "kind": "cells",
-        "assurance": ASSURANCE,
-        "compositions": [[short_hex(p), short_hex(r)] for p, r in composed.proofs],
-    }
-    return table_file(spec.name, "inf", dim, floats), table_text(entries, composed.fitted, ()), composed
+    proofs = [[short_hex(p), short_hex(r)] for p, r in composed.proofs]
+    file, text = density_table(
+        spec, "inf", dim, floats, composed.fitted, (),
+        method=METHOD, kind="cells", assurance=ASSURANCE, more={"compositions": proofs},
+    )  # fmt: skip
+    return file, text, composed

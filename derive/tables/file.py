@@ -5,11 +5,49 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 
+from derive.spec import Spec
 from derive.tables.fit import Fitted
-from generated.special.lookup import FORMAT
+from generated.special.lookup import FORMAT, LARGEST, table_file
 
 Triple = tuple[float, float, float]
+
+
+def density_table(
+    spec: Spec,
+    adversary: str,
+    dim: int,
+    parameters: Mapping[str, float],
+    fitted: Fitted,
+    witnesses: Iterable[Triple],
+    *,
+    method: str,
+    kind: str,
+    assurance: str,
+    more: Mapping[str, object] | None = None,
+) -> tuple[str, str]:
+    """(file name, text) of the table of a density at these parameters; `more` are entries of this kind alone.
+
+    ArithmeticError where the file would be larger than tables may be.
+    """
+    entries = {
+        "name": spec.name,
+        "spec": spec.hash,
+        "geometry": spec.geometry,
+        "density": spec.density,
+        "support": spec.support,
+        "adversary": adversary,
+        "dim": dim,
+        "parameters": {name: str(Fraction(parameters[name])) for name in sorted(parameters)},
+        "method": method,
+        "kind": kind,
+        "assurance": assurance,
+    }
+    text = table_text(entries | dict(more or {}), fitted, witnesses)
+    if len(text) > LARGEST:
+        raise ArithmeticError(f"the table would take {len(text)} bytes, more than the {LARGEST} allowed")
+    return table_file(spec.name, adversary, dim, parameters), text
 
 
 def table_text(entries: Mapping[str, object], fitted: Fitted, witnesses: Iterable[Triple]) -> str:

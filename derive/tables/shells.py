@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 from flint import arb, ctx
@@ -25,9 +24,9 @@ from derive.enclosure.shell_witness import ShellSet, shell_set
 from derive.enclosure.witness import Witness
 from derive.spec import Spec
 from derive.tables.composed import fit_below, node_fails, table_cells
-from derive.tables.file import Triple, table_text
+from derive.tables.file import Triple, density_table
 from derive.tables.fit import Fitted
-from generated.special.lookup import LARGEST, NODES, table_file
+from generated.special.lookup import NODES
 
 ASSURANCE = "every node and every polynomial proved in ball arithmetic: the float value, its rounding included, is at most the radius for every double rho"
 
@@ -178,20 +177,8 @@ def shell_file(
     if not isinstance(evaluation, LevelSet):
         raise TypeError("internal check failed: only a level-set radius has such a table")
     table = shell_table(density, evaluation.kind, dim, spacing=spacing)
-    entries = {
-        "name": spec.name,
-        "spec": spec.hash,
-        "geometry": spec.geometry,
-        "density": spec.density,
-        "support": spec.support,
-        "adversary": derivation.adversary,
-        "dim": dim,
-        "parameters": {name: str(Fraction(parameters[name])) for name in sorted(parameters)},
-        "method": derivation.label,
-        "kind": NODES,
-        "assurance": ASSURANCE,
-    }
-    text = table_text(entries, table.fitted, table.witnesses)
-    if len(text) > LARGEST:
-        raise ArithmeticError(f"the table would take {len(text)} bytes, more than the {LARGEST} allowed")
-    return table_file(spec.name, derivation.adversary, dim, parameters), text, table
+    file, text = density_table(
+        spec, derivation.adversary, dim, parameters, table.fitted, table.witnesses,
+        method=derivation.label, kind=NODES, assurance=ASSURANCE,
+    )  # fmt: skip
+    return file, text, table
