@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from generated.registry import FAMILIES
+from generated.special.lookup import VARIABLE
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("derive", "generated", "runtime")
@@ -48,9 +49,10 @@ def foreign(tree: ast.AST) -> set[str]:
 
 
 def environment(root: Path) -> dict[str, str]:
-    """A process environment in which `python` is this one and the packages are those under `root`."""
+    """A process environment in which `python` is this one, the packages are those under `root`, and new tables go there, too."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return {**os.environ, "PATH": path, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    own = {"PATH": path, "PYTHONPATH": str(root), VARIABLE: str(root / "compiled-tables")}
+    return {**os.environ, **own, "OMP_NUM_THREADS": "1"}
 
 
 def density_modules() -> list[Path]:
