@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from derive.derivation import Closed, Cosine, Derivation, Tabulated
+from derive.derivation import Closed, Cosine, Derivation, LevelSet, Tabulated
 from derive.engine import Family, Member, source_name
 from derive.printer import code
 
@@ -141,12 +141,21 @@ def _route_lines(family: Family, member: Member | None = None) -> list[str]:
     return lines
 
 
+def tables_name(family: Family) -> str:
+    """The module's constant that lists shipped tables; empty for a density that has none to look up."""
+    if any(isinstance(d.evaluation, LevelSet) for d in family.native.values()):
+        return "TABLES"
+    members = [family, *(member.family for member in family.members)]
+    return "SHARPER_TABLES" if any(one.exact or one.composed is not None for one in members) else ""
+
+
 def _tabled(derivation: Derivation, family: Family, member: Member | None) -> str:
     """The route by a table, which is filed under all parameters of the whole family."""
     values = {q.name: q.name for q in family.spec.parameters}
     values |= {str(s): repr(float(v)) for s, v in member.values.items()} if member else {}
     given = ", ".join(f'"{name}": {values[name]}' for name in sorted(values))
-    return f'*special.tabled_routes("{derivation.label}", NAME, "{derivation.adversary}", SPEC_HASH, dim, {{{given}}})'
+    listed = tables_name(family) or "{}"
+    return f'*special.tabled_routes("{derivation.label}", NAME, "{derivation.adversary}", SPEC_HASH, {listed}, dim, {{{given}}})'
 
 
 def _route(family: Family, adversary: str, other: str, factor: sp.Expr, beside: str = "") -> str:

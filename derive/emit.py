@@ -9,8 +9,17 @@ from functools import partial
 
 import sympy as sp
 
-from derive.derivation import Closed, Cone, Derivation, Lattice, LevelSet
-from derive.dispatch import ARGUMENTS, BESIDE, beside_level_sets, dispatch, fixed, passed, signature
+from derive.derivation import Closed, Cone, Derivation, Lattice
+from derive.dispatch import (
+    ARGUMENTS,
+    BESIDE,
+    beside_level_sets,
+    dispatch,
+    fixed,
+    passed,
+    signature,
+    tables_name,
+)
 from derive.engine import Family
 from derive.formula import NormalQuantile, fail, gap, rho, z
 from derive.header import header
@@ -67,14 +76,13 @@ def _constants(family: Family, tables: Mapping[str, str]) -> str:
         f"PARAMETER_DOMAINS: dict[str, str] = {{{domains}}}",
         f"ADVERSARIES = ({', '.join(quoted(a) for a in family.adversaries)},)",
     ]
-    needed = any(isinstance(d.evaluation, LevelSet) for d in family.native.values())
-    if needed or tables:
-        lines += [
-            f"{'TABLES' if needed else 'SHARPER_TABLES'}: dict[str, str] = {{",
-            *(f"    {quoted(f)}: {quoted(h)}," for f, h in tables.items()),
-            "}",
-        ]
-        what = "proved radii" if needed else "sharper radii beside those that need none"
+    name = tables_name(family) or ("SHARPER_TABLES" if tables else "")
+    if name:
+        listed = [f"    {quoted(f)}: {quoted(h)}," for f, h in tables.items()]
+        lines += (
+            [f"{name}: dict[str, str] = {{", *listed, "}"] if listed else [f"{name}: dict[str, str] = {{}}"]
+        )
+        what = "proved radii" if name == "TABLES" else "sharper radii beside those that need none"
         lines += [f'"""Shipped tables of {what}: file in generated/tables, SHA-256."""']
     return "\n".join(lines)
 

@@ -41,6 +41,8 @@ SPEC_HASH = "6edd4f73c7e68b23"
 PARAMETERS: dict[str, float] = {}
 PARAMETER_DOMAINS: dict[str, str] = {}
 ADVERSARIES = ("1", "2", "inf",)
+SHARPER_TABLES: dict[str, str] = {}
+"""Shipped tables of sharper radii beside those that need none: file in generated/tables, SHA-256."""
 
 
 def check(*, dim: int) -> None:
@@ -102,7 +104,7 @@ def routes(*, adversary: object, dim: int) -> tuple[special.Route, ...]:
     if name == "inf":
         return (
             special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, accuracy=special.CURVE),
-            *special.tabled_routes("composition", NAME, "inf", SPEC_HASH, dim, {}),
+            *special.tabled_routes("composition", NAME, "inf", SPEC_HASH, SHARPER_TABLES, dim, {}),
         )
     raise ValueError(f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
 

@@ -14,13 +14,23 @@ from generated.special.traced import traceable
 
 
 def tabled_routes(
-    source: str, name: str, adversary: str, spec: str, dim: int, parameters: Mapping[str, float]
+    source: str,
+    name: str,
+    adversary: str,
+    spec: str,
+    shipped: Mapping[str, str],
+    dim: int,
+    parameters: Mapping[str, float],
 ) -> tuple[Route, ...]:
-    """The route by the table of these parameters; none where no table is there. ValueError for a table that is broken."""
+    """The route by the table of these parameters; none where no table is there. ValueError for a table that is broken.
+
+    `shipped` maps the names of shipped files to their SHA-256.
+    """
     version = table_version(name, adversary, dim, parameters)
     if version is None:
         return ()
-    return (_route(source, name, adversary, spec, dim, tuple(sorted(parameters.items())), version),)
+    listed = tuple(sorted(shipped.items()))
+    return (_route(source, name, adversary, spec, listed, dim, tuple(sorted(parameters.items())), version),)
 
 
 @lru_cache(maxsize=64)
@@ -29,12 +39,15 @@ def _route(
     name: str,
     adversary: str,
     spec: str,
+    shipped: tuple[tuple[str, str], ...],
     dim: int,
     parameters: tuple[tuple[str, float], ...],
     version: tuple[str, int],
 ) -> Route:
     del version  # part of the key only: a table made anew is read anew
-    return Route(source, tabled_radius(find_table(name, adversary, spec, {}, dim, dict(parameters))))
+    return Route(
+        source, tabled_radius(find_table(name, adversary, spec, dict(shipped), dim, dict(parameters)))
+    )
 
 
 def tabled_radius(table: ProvedTable) -> Callable[..., Array]:

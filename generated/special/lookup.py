@@ -21,6 +21,8 @@ from generated.special.arguments import require
 from generated.special.table import ProvedTable, coefficient_rows
 
 FORMAT = 1
+COMPOSED = "compositions"
+"""Kind of a table proved from a chain of compositions, which it lists."""
 NODES = "nodes"
 """Kind of a table that follows proved radii with steps up to the next one; the polynomials of others meet."""
 LEAST_DIMENSION = 40
