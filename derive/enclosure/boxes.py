@@ -21,6 +21,9 @@ from derive.enclosure.rise import inverse
 from derive.enclosure.series import Terms, quotient
 from derive.enclosure.taylor import Undecided, coefficients, constant_term
 
+FOLLOWED, NEAR, WIDER = 10, 2.0**-40, (1.03, 1.3)
+"""Newton's steps for a level, the last one's size, and how much wider than by its first order a range of levels is guessed."""
+
 
 @dataclass(frozen=True)
 class PathBox:
@@ -50,6 +53,27 @@ class PathBox:
 
 
 @dataclass(frozen=True)
+class Radii:
+    """A panel of u = log r and psi there: `psi` for all of it, then at its ends and its middle, where the steepness is, too.
+
+    `found` keeps log s and the level for each side, where a search starts.
+    """
+
+    all: arb
+    low: arb
+    high: arb
+    middle: arb
+    psi: arb
+    psi_low: arb
+    psi_high: arb
+    psi_middle: arb
+    steepness: arb
+    radius: arb
+    inverse: arb
+    found: dict[int, tuple[arb, arb]]
+
+
+@dataclass(frozen=True)
 class Cosine:
     """z as a series, where it has one, and its value: balls that hold for all of a panel and a box."""
 
@@ -65,7 +89,16 @@ class Shares:
         self.power = arb(law.dim - 3) / 2
         self.log_norm = log_norm(law.dim)
 
-    def cosine(self, panel: arb, path: PathBox, side: int) -> Cosine:
+    def radii(self, low: arb, high: arb) -> Radii:
+        """What is asked of the panel log r in [low, high] again and again, at the current precision."""
+        u, psi = hull(low, high), self.law.psi
+        low, high, middle = u.lower(), u.upper(), u.mid()
+        return Radii(
+            u, low, high, middle, psi.at(u), psi.at(low), psi.at(high), psi.at(middle),
+            self.law.steepness.at(middle), u.exp(), (-u).exp(), {},
+        )  # fmt: skip
+
+    def cosine(self, panel: Radii, path: PathBox, side: int) -> Cosine:
         """z for the radii of the panel; without a series where s may be 0 or the end of the support."""
         try:
             series = self._series(panel, path, side)
@@ -76,7 +109,7 @@ class Shares:
             start = _common(start, self._direct(panel, path, side))
         return Cosine(series, start)
 
-    def _series(self, panel: arb, path: PathBox, side: int) -> arb_series:
+    def _series(self, panel: Radii, path: PathBox, side: int) -> arb_series:
         length = path.count + path.from_zero
         with Terms(length):
             ratio = self._log_ratio(panel, path, side)
@@ -91,7 +124,7 @@ class Shares:
             else:
                 share, distance = quotient(arb_series(excess), path.distance), path.distance
         with Terms(path.count):
-            return ((-panel).exp() * distance - panel.exp() * share) / 2
+            return (panel.inverse * distance - panel.radius * share) / 2
 
     def share(self, cosine: Cosine, count: int) -> arb_series:
         """S as a series; Undecided where z has none, unless |z| ≥ 1 throughout."""
@@ -137,45 +170,75 @@ class Shares:
             outer.append(arb(0, ((height - k * rho.log()).exp() / (k + 1)).upper()))
         return arb_series(outer)(arb_series([arb(0), *terms[1:]]))
 
-    def _log_ratio(self, panel: arb, path: PathBox, side: int) -> arb_series:
+    def _log_ratio(self, panel: Radii, path: PathBox, side: int) -> arb_series:
         """log(s/r), of the current length."""
-        levels = coefficients(path.level, 1)[0]
-        low, high = panel.lower(), panel.upper()
-        law = self.law
-        ends = (side * levels).lower(), (side * levels).upper()
-        first = law.level(law.psi.at(low) + ends[0], low)
-        final = law.level(law.psi.at(high) + ends[1], high)
-        where = hull(first.lower(), final.upper())
+        law, u = self.law, panel.all
+        levels = side * coefficients(path.level, 1)[0]
+        middle = levels.mid()
+        near = self._near(panel, middle, side)
+        where = self._between(panel, levels, near)
         if not (bool(where > -700) and bool(where < law.ceiling)):
             raise Undecided("psi does not reach this level")
         with Terms(2):
-            steepness, bend = coefficients(law.steepness.series(arb_series([hull(panel, where), 1])), 2)
+            steepness, bend = coefficients(law.steepness.series(arb_series([hull(u, where), 1])), 2)
         there = law.steepness.at(where)
         if not (bool(steepness > 0) and bool(there > 0)):
             raise Undecided("psi is too flat here")
-        middle, crude = levels.mid(), side * levels / steepness
-        centre = law.level(law.psi.at(panel.mid()) + side * middle, (first + final) / 2) - panel.mid()
+        crude = levels / steepness
+        # the mean value theorem, psi having this steepness between `near` and the solution
+        solved = near - (law.psi.at(near) - panel.psi_middle - middle) / there
         slope = -crude * bend / there  # of log(s/r) in log r: steepness(r)/steepness(s) - 1
-        ratio = _common(centre + (panel - panel.mid()) * slope + side * (levels - middle) / there, crude)
+        ratio = solved - panel.middle + (u - panel.middle) * slope + (levels - middle) / there
+        ratio = _common(ratio, crude)
         with Terms(path.count + path.from_zero):
-            goal = law.psi.at(panel) + side * path.level
+            goal = panel.psi + side * path.level
             series = coefficients(inverse(law, where, goal), path.count + path.from_zero)
         series[0] = ratio
         return arb_series(series)
 
-    def _direct(self, panel: arb, path: PathBox, side: int) -> arb:
+    def _near(self, panel: Radii, level: arb, side: int) -> arb:
+        """About log s for the panel's middle and this level (of the sign of the side), from the last one found there."""
+        law, target = self.law, panel.psi_middle + level
+        y, before = panel.found.get(side, (panel.middle, arb(0)))
+        for k in range(FOLLOWED):
+            steepness = law.steepness.at(y)
+            step = ((level - before) if k == 0 else target - law.psi.at(y)) / steepness
+            y = (y + step).mid()
+            if not (y.is_finite() and bool(abs(step) < 8) and bool(y < law.ceiling)):
+                break
+            if k and bool(abs(step) < NEAR):
+                panel.found[side] = (y, level)
+                return y
+        return law.level(target, panel.middle).mid()
+
+    def _between(self, panel: Radii, levels: arb, near: arb) -> arb:
+        """Encloses `near`, and log s for all radii of the panel and all levels of the ball: a guess checked, psi being nondecreasing."""
+        law = self.law
+        there = law.steepness.at(near)
+        width = ((panel.steepness * panel.all.rad() + levels.rad()) / there).mid()
+        least, most = panel.psi_low + levels.lower(), panel.psi_high + levels.upper()
+        for factor in WIDER:
+            low, high = (near - width * factor - NEAR).mid(), (near + width * factor + NEAR).mid()
+            if not (bool(low > -700) and bool(high < law.ceiling)):
+                break
+            if bool(law.psi.at(low) <= least) and bool(law.psi.at(high) >= most):
+                return hull(low, high)
+        first, final = law.level(least, panel.low), law.level(most, panel.high)
+        return hull(hull(first.lower(), final.upper()), near)
+
+    def _direct(self, panel: Radii, path: PathBox, side: int) -> arb:
         """z from the ends of s: s falls where psi does not reach the level to 0, where z ≥ 1."""
         levels, e = constant_term(path.level), constant_term(path.distance)
         if not bool(e > 0):
             return arb("nan")
-        law, r = self.law, panel.exp()
-        target = law.psi.at(panel) + side * levels
+        law, r = self.law, panel.radius
+        target = panel.psi + side * levels
         if not target.is_finite():
             return arb("nan")
-        final = (2 * law.level(target.upper(), panel.upper())).exp().upper()
+        final = (2 * law.level(target.upper(), panel.high)).exp().upper()
         first = arb(0)
         if bool(target.lower() > law.floor):
-            first = (2 * law.level(target.lower(), panel.lower())).exp().lower()
+            first = (2 * law.level(target.lower(), panel.low)).exp().lower()
         return (e / r + r / e - hull(first, final) / (e * r)) / 2
 
 

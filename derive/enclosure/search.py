@@ -11,8 +11,12 @@ from scipy import optimize, special
 from derive.enclosure.taylor import LogRadial
 
 NODES = 2001
+FOLLOWED, _NEARLY = 8, 1e-5
+"""Newton's steps at most, and the relative size of one after which the next is not needed."""
 _REACH = 700.0
 _LINEAR = 1e-6
+_QUADRATIC = 1e-9
+"""A Newton step this small was the last one needed."""
 _NEAR_HALF = 1e-2
 _HOPELESS = 1e7
 """Levels beyond this are taken for infinite."""
@@ -54,7 +58,9 @@ class Saddle:
 class FloatLaw:
     """The law of u = log r on a grid."""
 
-    def __init__(self, psi: LogRadial, steepness: LogRadial, dim: int, ceiling: float) -> None:
+    def __init__(
+        self, psi: LogRadial, steepness: LogRadial, dim: int, ceiling: float, count: int = NODES
+    ) -> None:
         self.psi, self.steepness, self.dim, self.ceiling = psi, steepness, dim, ceiling
         top = min(_REACH, ceiling)
         grid = np.linspace(-_REACH, top, 8001)
@@ -64,7 +70,7 @@ class FloatLaw:
             grid = np.linspace(low, high, 401)
         self.mode = float(grid[int(np.argmax(self._log(grid)))])
         self.peak = float(self._log(np.array([self.mode]))[0])
-        nodes = np.linspace(self.end(80.0, -1), self.end(80.0, 1), NODES)
+        nodes = np.linspace(self.end(80.0, -1), self.end(80.0, 1), count)
         self.nodes = nodes
         with np.errstate(over="ignore"):
             self.weights = np.exp(self._log(nodes) - self.peak) * (nodes[1] - nodes[0])
@@ -119,7 +125,7 @@ class FloatLaw:
                 low, high = np.where(excess < 0, y, low), np.where(excess > 0, y, high)
                 step = excess / self.steepness.array(y)
                 y = y - step
-                if np.all(np.abs(step) <= 1e-15 * (1 + np.abs(y))):
+                if np.all(np.abs(step) <= _QUADRATIC * (1 + np.abs(y))):
                     break
         return np.clip(y, low, high) - self.nodes
 
@@ -160,6 +166,19 @@ class FloatLaw:
             if step > _HOPELESS:
                 return math.inf
         return float(optimize.brentq(excess, low, high, xtol=1e-14 * abs(high - low), rtol=1e-13))
+
+    def followed_level(self, distance: float, start: float) -> float:
+        """The same to about eight digits, by a few steps of Newton's method from a level close by."""
+        level = start
+        for _ in range(FOLLOWED):
+            mass, slope, _ = self.side(level, distance, 1)
+            step = (mass - 0.5) / slope if slope < 0 else math.inf
+            if not abs(step) < 0.5 * abs(level):
+                break
+            level -= step
+            if abs(step) <= _NEARLY * abs(level):
+                return level
+        return self.middle_level(distance, start)
 
     def saddle(self, p: float, gap: float) -> Saddle:
         """The solution of M = 1/2, m = p = 1/2 - gap, roughly; where the gap is small, it alone counts."""

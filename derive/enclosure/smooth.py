@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from flint import arb, ctx
 
 from derive.enclosure.ball import hull
-from derive.enclosure.boxes import PathBox, Shares
+from derive.enclosure.boxes import PathBox, Radii, Shares
 from derive.enclosure.caps import Shift, cap_mass
 from derive.enclosure.cells import Path, Remainder
 from derive.enclosure.cosine import log_norm
 from derive.enclosure.radial import RadialDensity
+from derive.enclosure.search import FloatLaw
 from derive.enclosure.series import Terms
 from derive.enclosure.taylor import Undecided, coefficients, constant_term
 from derive.enclosure.witness import LevelSet, Witness
@@ -27,6 +28,8 @@ GUARD = 60
 CRUDE = 64
 PANELS, MOST = 48, 1000
 PARTS = 3
+GUESSES = 501
+"""Radii by which levels are guessed."""
 WORTH, STEPS = 4, 40
 """Panels are halved when so many steps make the sum this much smaller."""
 DEPTH, JOIN = 12, 8
@@ -42,7 +45,7 @@ def precision(bits: int) -> Iterator[None]:
         ctx.prec = before
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Panel:
     """Radii e^u, low ≤ u ≤ high, and the probability of these."""
 
@@ -64,7 +67,10 @@ class SmoothLaw:
         self.dim = dim
         with precision(150 + self.bits):
             self.set = LevelSet(density, dim, self.bits)
-            self.shares = Shares(self.set.law)
+            law = self.set.law
+            self.floats = FloatLaw(law.psi, law.steepness, dim, float(law.ceiling.mid()), GUESSES)
+            self.shares = Shares(law)
+            self.radii: dict[Panel, Radii] = {}
             self.halves: dict[tuple[float, float], tuple[Panel, Panel]] = {}
             self.roots = self._panels()
             self.panels = list(self.roots)
@@ -97,8 +103,8 @@ class SmoothLaw:
 
     def guess(self, distance: float, start: float) -> tuple[float, float]:
         """Nearly the level with M = 1/2 at this distance, searched from `start`, and m there. From floats, nothing proved."""
-        level = self.set.floats.middle_level(distance, start)
-        return level, self.set.floats.side(level, distance, -1)[0]
+        level = self.floats.followed_level(distance, start)
+        return level, self.floats.side(level, distance, -1)[0]
 
     def slope(self) -> arb:
         """c with 1/2 - h(0, e) = E[2S(e/2r)] ≤ c·e, S(z) = F(z) - 1/2 ≤ F'(0)·z: so c = F'(0)·E[1/r]."""
@@ -128,6 +134,12 @@ class SmoothLaw:
                     self._panel(middle, panel.high, panel),
                 )
         return self.halves[key]
+
+    def radii_of(self, panel: Panel) -> Radii:
+        """The panel's values of psi, computed once."""
+        if panel not in self.radii:
+            self.radii[panel] = self.shares.radii(panel.low, panel.high)
+        return self.radii[panel]
 
     def _panel(self, low: arb, high: arb, parent: Panel | None = None) -> Panel:
         return Panel(low, high, (self.set.law.between(low, high) / self.set.total).max(arb(0)), parent)
@@ -163,7 +175,9 @@ class _Bound:
             PathBox.of(path.centre, path.half, path.terms, arb((2 * k + 1 - parts), 1) / parts, self.count)
             for k in range(parts)
         ]
-        self.decays = [constant_term((-box.level).exp()).upper() for box in self.boxes]
+        with Terms(self.count):
+            self.decays = [coefficients((-box.level).exp(), self.count) for box in self.boxes]
+        self.decay = max((terms[0].upper() for terms in self.decays), key=float)
         self.drop = slack / DROP
         self.slack = self.law.set.outside / self.law.set.total * 2
 
@@ -223,20 +237,18 @@ class _Bound:
         own, shifted = self._side(panel, -1), self._side(panel, 1)
         slack = own[1] + shifted[1]
         found = arb(0)
-        for box, minus, plus in zip(self.boxes, own[0], shifted[0], strict=True):
-            with Terms(self.count):
-                decay = coefficients((-box.level).exp(), self.count)
+        for decay, minus, plus in zip(self.decays, own[0], shifted[0], strict=True):
             terms = sum((abs(a * b) for a, b in zip(reversed(decay), plus, strict=True)), abs(minus[-1]))
             found = found.max(terms.upper())
         return _Part(panel, own[0], shifted[0], found, slack)
 
     def _side(self, panel: Panel, side: int) -> tuple[list[list[arb]], arb]:
         """The coefficients of S on each box, times the panel's mass, and the error of taking S for a constant."""
-        u = hull(panel.low, panel.high)
-        most = (panel.mass.upper() * (max(self.decays, key=float) if side > 0 else 1)).upper()
+        most = (panel.mass.upper() * (self.decay if side > 0 else 1)).upper()
         if bool(most / 2 < self.drop):
             return [[arb(0)] * self.count] * len(self.boxes), most / 2
         shares = self.law.shares
+        u = self.law.radii_of(panel)
         cosines = [shares.cosine(u, box, side) for box in self.boxes]
         if not self.path.first:  # there S must vanish at e = 0
             ends = [shares.far(cosine) for cosine in cosines]
@@ -251,11 +263,9 @@ class _Bound:
     def _sum(self, parts: list[_Part]) -> Remainder:
         slack = sum((one.slack for one in parts), self.slack)
         worst = arb(0)
-        for k, box in enumerate(self.boxes):
+        for k, decay in enumerate(self.decays):
             minus = sum((one.own[k][-1] for one in parts), arb(0))
             plus = [sum(terms, arb(0)) for terms in zip(*(one.shifted[k] for one in parts), strict=True)]
-            with Terms(self.count):
-                decay = coefficients((-box.level).exp(), self.count)
             total = sum((a * b for a, b in zip(reversed(decay), plus, strict=True)), minus)
             worst = worst.max(abs(total).upper())
         return Remainder(worst, slack.upper())

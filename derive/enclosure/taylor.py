@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial, reduce
+from functools import partial, reduce
 from operator import add, mul
 from typing import Any, Protocol
 
@@ -31,6 +31,7 @@ class Undecided(ArithmeticError):
 class _Numbers(Protocol):
     """What an expression needs of the numbers it is evaluated on."""
 
+    def precision(self) -> int: ...
     def constant(self, value: sp.Expr) -> Any: ...
     def call(self, name: str, x: Any) -> Any: ...
     def select(self, choices: list[tuple[Callable[[], Any], list[tuple[str, Any]]]]) -> Any: ...
@@ -40,11 +41,16 @@ class _Numbers(Protocol):
 class _Series:
     """Truncated power series of length ctx.cap."""
 
+    def precision(self) -> int:
+        return int(ctx.prec)
+
     def constant(self, value: sp.Expr) -> arb:
-        return _constant(value, ctx.prec)
+        return evaluate(value, {})
 
     def call(self, name: str, x: Any) -> Any:
-        x = x if isinstance(x, arb_series) else arb_series([x])
+        return self._called(name, x if isinstance(x, arb_series) else arb_series([x]))
+
+    def _called(self, name: str, x: Any) -> Any:
         match name:
             case "tanh":
                 sign = -1 if bool(constant_term(x).mid() < 0) else 1
@@ -77,14 +83,18 @@ class _Series:
         return reduce(lambda x, y: y if bool(constant_term(y).mid() < constant_term(x).mid()) else x, parts)
 
 
-@lru_cache(maxsize=1024)
-def _constant(value: sp.Expr, precision: int) -> arb:
-    del precision  # part of the key only
-    return evaluate(value, {})
+class _Balls(_Series):
+    """Balls, without the weight of a series of one term."""
+
+    def call(self, name: str, x: Any) -> Any:
+        return self._called(name, x)
 
 
 class _Arrays:
     """NumPy arrays of float64; nothing proved."""
+
+    def precision(self) -> int:
+        return 0
 
     def constant(self, value: sp.Expr) -> float:
         return float(value)
@@ -125,7 +135,7 @@ _RELATIONS: dict[str, Callable[[Any], Any]] = {
     ">": lambda x: x > 0,
     ">=": lambda x: x >= 0,
 }
-_SERIES, _ARRAYS = _Series(), _Arrays()
+_SERIES, _BALLS, _ARRAYS = _Series(), _Balls(), _Arrays()
 _Node = Callable[[_Numbers, Any], Any]
 _METHODS = {
     sp.exp: "exp",
@@ -171,7 +181,8 @@ class LogRadial:
         """The value at one ball."""
         previous, ctx.cap = ctx.cap, 1
         try:
-            return constant_term(self.series(arb_series([u])))
+            value = constant_term(self.node(_BALLS, u))
+            return value if value.is_finite() else constant_term(self.series(arb_series([u])))
         finally:
             ctx.cap = previous
 
@@ -254,7 +265,7 @@ def _is_versed(expression: sp.Expr) -> bool:
 def _compiled(expression: sp.Expr) -> _Node:
     if not expression.has(r):
         _SERIES.constant(expression)  # raises where there is no ball for it
-        return lambda numbers, u: numbers.constant(expression)
+        return _fixed(expression)
     if expression == r:
         return lambda numbers, u: numbers.call("exp", u)
     if expression == sp.log(r):
@@ -288,12 +299,26 @@ def _compiled(expression: sp.Expr) -> _Node:
     raise NotImplementedError(f"no Taylor series for {expression.func.__name__}")
 
 
+def _fixed(expression: sp.Expr) -> _Node:
+    """A constant, computed once at each precision."""
+    known: dict[int, Any] = {}
+
+    def node(numbers: _Numbers, u: Any) -> Any:
+        precision = numbers.precision()
+        if precision not in known:
+            known[precision] = numbers.constant(expression)
+        return known[precision]
+
+    return node
+
+
 def _power(expression: sp.Pow) -> _Node:
     base, exponent = expression.args
     if exponent.has(r):
         return _compiled(sp.exp(exponent * sp.log(base)))
+    fixed = _fixed(exponent)
     if base == r:
-        return lambda numbers, u: numbers.call("exp", numbers.constant(exponent) * u)
+        return lambda numbers, u: numbers.call("exp", fixed(numbers, u) * u)
     inner = _compiled(base)
     if exponent.is_Integer and 0 < abs(int(exponent)) <= INTEGER_POWERS:
         count = abs(int(exponent))
@@ -304,7 +329,7 @@ def _power(expression: sp.Pow) -> _Node:
         name = "sqrt" if exponent > 0 else "rsqrt"
         return lambda numbers, u: numbers.call(name, inner(numbers, u))
     return lambda numbers, u: numbers.call(
-        "exp", numbers.constant(exponent) * numbers.call("log", inner(numbers, u))
+        "exp", fixed(numbers, u) * numbers.call("log", inner(numbers, u))
     )
 
 
