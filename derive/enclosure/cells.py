@@ -23,8 +23,8 @@ from derive.enclosure.interpolation import interpolation, negative, value
 from derive.enclosure.nodes import Nodes
 from derive.enclosure.witness import Witness
 
-NODES, LEVELS = 16, 8
-"""Coefficients of a cell's fail and level polynomials (one more for fail in the first cell)."""
+LEVELS = 8
+"""Coefficients of a cell's level polynomial; those of its fail polynomial are as many as the law has `nodes`, one more in the first cell."""
 RELATIVE = 2.0**-34
 """The error allowed, relative in e."""
 SHARE, ENOUGH = 256, 0.75
@@ -65,6 +65,11 @@ class Remainder:
 
 class LevelLaw(Protocol):
     """What the cells need of a density against a norm."""
+
+    @property
+    def nodes(self) -> int:
+        """How many interpolation nodes a cell is to have; `remainder` is asked for this order, and one more in the first cell."""
+        ...
 
     def masses(self, witness: Witness, error: arb, shifted_error: arb) -> tuple[arb, arb]:
         """M and m at one pair, in balls whose radii are about `shifted_error` (M) and `error` (m) or smaller."""
@@ -137,7 +142,7 @@ class _March:
         self.slope = law.slope()
         self.unit = 1 / (float(self.slope) * math.sqrt(2 * math.pi))
         self.grid = 2.0 ** (math.floor(math.log2(self.unit)) - GRID_BITS)
-        self.rule = interpolation(NODES, ctx.prec)
+        self.rule = interpolation(law.nodes, ctx.prec)
 
     def cells(self) -> list[LevelCell]:
         first, growth = self._first()
@@ -228,11 +233,12 @@ class _March:
         narrow = min(1.0, float(path.half) / (FIRST * self.unit))
         corner = arb(2) ** -round(CORNER_BITS + math.log2(narrow)) if path.first else arb(1)
         share = allowed / SHARE
+        count = len(self.rule.nodes)
         rest = self.law.remainder(
-            path, NODES + path.first, allowed * ENOUGH / self.rule.product, share * corner
+            path, count + path.first, allowed * ENOUGH / self.rule.product, share * corner
         )
         error = (rest.coefficient * self.rule.product).upper()
-        factor = float((allowed / 2 / error).mid()) ** (1 / NODES) if bool(error > 0) else WIDER
+        factor = float((allowed / 2 / error).mid()) ** (1 / count) if bool(error > 0) else WIDER
         if not bool(error < allowed):
             raise _TooWide(max(0.3, min(0.9, 0.95 * factor)))
         places = self.rule.nodes

@@ -18,15 +18,17 @@ from derive.enclosure.cosine import log_norm
 from derive.enclosure.radial import RadialDensity
 from derive.enclosure.search import FloatLaw
 from derive.enclosure.series import Terms
-from derive.enclosure.taylor import Undecided, coefficients, constant_term
+from derive.enclosure.taylor import Undecided, coefficients
 from derive.enclosure.witness import LevelSet, Witness
 
 SMOOTH = 40
 """Dimensions from which the cosine's density has derivatives enough."""
+ORDERS = ((512, 20), (128, 16), (48, 12), (0, 10))
+"""(dimension, nodes of a cell from it on): derivatives grow faster where the cosine varies more."""
 GUARD = 60
 """Bits of precision beyond those of the error allowed."""
 CRUDE = 64
-PANELS, MOST = 48, 1000
+PANELS, MOST = 144, 1000
 PARTS = 3
 GUESSES = 501
 """Radii by which levels are guessed."""
@@ -65,6 +67,7 @@ class SmoothLaw:
             )
         self.bits = 16 * (1 + int(-math.log2(float(smallest)) // 16))
         self.dim = dim
+        self.nodes = next(nodes for least, nodes in ORDERS if dim >= least)
         with precision(150 + self.bits):
             self.set = LevelSet(density, dim, self.bits)
             law = self.set.law

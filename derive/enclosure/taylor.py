@@ -328,9 +328,7 @@ def _power(expression: sp.Pow) -> _Node:
     if abs(exponent) == sp.Rational(1, 2):
         name = "sqrt" if exponent > 0 else "rsqrt"
         return lambda numbers, u: numbers.call(name, inner(numbers, u))
-    return lambda numbers, u: numbers.call(
-        "exp", fixed(numbers, u) * numbers.call("log", inner(numbers, u))
-    )
+    return lambda numbers, u: numbers.call("exp", fixed(numbers, u) * numbers.call("log", inner(numbers, u)))
 
 
 def _mixture(numbers: _Numbers, parts: list[Any]) -> Any:

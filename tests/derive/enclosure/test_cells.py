@@ -13,7 +13,7 @@ import pytest
 import sympy as sp
 from flint import arb, arb_poly, ctx
 
-from derive.enclosure.cells import NODES, LevelCell, Remainder, _March, level_cells
+from derive.enclosure.cells import LevelCell, Remainder, _March, level_cells
 from derive.enclosure.cells import Path as Levels
 from derive.enclosure.interpolation import Interpolation, negative, value
 from derive.enclosure.radial import RadialDensity
@@ -24,6 +24,7 @@ from derive.formula import r
 REFERENCES = Path(__file__).resolve().parents[4] / "shared" / "peers" / "reference_radii.json"
 DIM = 3072
 SMALLEST = "1e-4"
+NODES = 16
 NEARNESS = 2e-10
 DENSITIES = {
     "gaussian": RadialDensity(r**2 / 2, sp.Integer(DIM)),
