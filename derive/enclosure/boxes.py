@@ -155,11 +155,11 @@ class Shares:
         """S where |z| may pass 1: by bounds of the coefficients of F' = c·(1 - z²)₊**a.
 
         That of w**k in ((1 - z - w)(1 + z + w))**a is at most that of ((1 - z + w)(1 + z + w))**a for k ≤ a and |z| ≤ 1, so at most
-        ((1 + ϱ)² - z²)**a/ϱ**k for every ϱ > 0; past 1 it is 0.
+        ((1 + ϱ)² - z²)**a/ϱ**k for every ϱ > 0 (coefficients up to k ≤ a are not negative, nor is what follows them); past 1 it is 0.
         """
         terms = coefficients(cosine, ctx.cap)
         nearest = abs(terms[0]).lower().max(arb(0))
-        if len(terms) > self.power or not terms[0].is_finite():
+        if len(terms) - 2 > self.power or not terms[0].is_finite():
             raise Undecided("the cap may be empty or whole here")
         outer, a, z = [value], float(self.power), min(float(nearest), 1.0)
         for k in range(len(terms) - 1):
@@ -221,7 +221,7 @@ class Shares:
             low, high = (near - width * factor - NEAR).mid(), (near + width * factor + NEAR).mid()
             if not (bool(low > -700) and bool(high < law.ceiling)):
                 break
-            if bool(law.psi.at(low) <= least) and bool(law.psi.at(high) >= most):
+            if bool(law.psi.at(low) < least) and bool(law.psi.at(high) > most):
                 return hull(low, high)
         first, final = law.level(least, panel.low), law.level(most, panel.high)
         return hull(hull(first.lower(), final.upper()), near)

@@ -31,7 +31,7 @@ SHARE, ENOUGH = 256, 0.75
 """Errors of nodes and of constants are kept below a SHARE of it each; the remainder may take up to ENOUGH of it, or a little more."""
 FIRST, WIDER = 0.3, 2.5
 """Half the first cell's width in units of the radius of a unit Gaussian, and the growth from cell to cell at most."""
-CELLS, TRIES, FIRST_TRIES = 200, 12, 5
+CELLS, TRIES, FIRST_TRIES = 200, 12, 9
 NEAR = 2.0**-7
 """A distance, in the same units, that tells how the gap 1/2 - fail bends."""
 PRECISION = 400

@@ -21,7 +21,7 @@ from derive.enclosure.series import Terms
 from derive.enclosure.taylor import Undecided, coefficients
 from derive.enclosure.witness import LevelSet, Witness
 
-SMOOTH = 40
+SMOOTH = 11
 """Dimensions from which the cosine's density has derivatives enough."""
 ORDERS = ((512, 20), (128, 16), (48, 12), (0, 10))
 """(dimension, nodes of a cell from it on): derivatives grow faster where the cosine varies more."""
@@ -67,7 +67,7 @@ class SmoothLaw:
             )
         self.bits = 16 * (1 + int(-math.log2(float(smallest)) // 16))
         self.dim = dim
-        self.nodes = next(nodes for least, nodes in ORDERS if dim >= least)
+        self.nodes = min(next(nodes for least, nodes in ORDERS if dim >= least), (dim - 3) // 2)
         with precision(150 + self.bits):
             self.set = LevelSet(density, dim, self.bits)
             law = self.set.law
