@@ -21,7 +21,7 @@ from derive.enclosure.series import Terms
 from derive.enclosure.taylor import Undecided, coefficients
 from derive.enclosure.witness import LevelSet, Witness
 
-SMOOTH = 20
+SMOOTH = 32
 """Dimensions from which the cosine's density has derivatives enough."""
 ORDERS = ((512, 20), (128, 16), (48, 12), (0, 10))
 """(dimension, nodes of a cell from it on): derivatives grow faster where the cosine varies more."""

@@ -25,7 +25,7 @@ COMPOSED = "compositions"
 """Kind of a table proved from a chain of compositions, which it lists."""
 NODES = "nodes"
 """Kind of a table that follows proved radii with steps up to the next one; the polynomials of others meet."""
-LEAST_DIMENSION = 20
+LEAST_DIMENSION = 32
 """Below, the level sets of l2-radial noise are not smooth enough for the proof of a table."""
 LARGEST = 1 << 18
 """Bytes of a table file, at most."""

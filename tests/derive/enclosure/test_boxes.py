@@ -17,7 +17,7 @@ from derive.enclosure.taylor import coefficients, constant_term
 from derive.formula import r
 from generated.special.lookup import LEAST_DIMENSION
 
-DIM, COUNT = 31, 8
+DIM, COUNT = 33, 8
 CENTRE, HALF, TERMS = arb(3), arb("0.25"), (arb(1), arb("0.5"), arb("0.125"))
 DENSITIES = {"exp": (r, lambda x, t: x + t), "log": (40 * sp.log(1 + r), lambda x, t: (1 + x) * (t / 40).exp() - 1)}  # fmt: skip
 
