@@ -220,9 +220,10 @@ def _native_ball(
         case NumericCone(weight, exponent):
             density = radial_density(profile, exponent, values)
             return _numeric_cone(density, sp.Rational(weight.subs(values)), at, ctx.prec, extra)
-        case LevelSet(kind) if kind != "cap":
+        case LevelSet(kind) if kind != "cap" or values[dim_symbol] == 1:
             require_unimodal(profile, values)
-            return _shells(radial_density(profile, dim_symbol, values), kind, at, ctx.prec)
+            kind = "shell" if kind == "cap" else kind  # on a line all norms are one
+            return _shells(radial_density(profile, dim_symbol, values), kind, at, ctx.prec, extra)
         case LevelSet():
             return _level_set(radial_density(profile, dim_symbol, values), at, ctx.prec, extra)
     raise ArithmeticError(f"no enclosure is known for a radius of the kind {type(evaluation).__name__}")
@@ -259,10 +260,10 @@ def _level_set(density: RadialDensity, at: sp.Rational, precision: int, extra: i
 
 
 @lru_cache(maxsize=4096)
-def _shells(density: RadialDensity, kind: str, at: sp.Rational, precision: int) -> arb:
+def _shells(density: RadialDensity, kind: str, at: sp.Rational, precision: int, extra: int) -> arb:
     del precision  # part of the key only
     try:
-        return shell_ball(density, kind, int(density.exponent), exact(1 - at))
+        return shell_ball(density, kind, int(density.exponent), exact(1 - at), extra)
     except ValueError as error:
         raise ArithmeticError(f"no enclosure of the level sets was found: {error}") from None
 

@@ -15,8 +15,8 @@ _FALLS = (0.2, 1.0, 3.0, 7.0, 14.0, 24.0, 36.0, 50.0, 65.0)
 """Pieces of log r end where the logarithm of its density has fallen by these below the peak."""
 LIMIT = 690.0
 """Largest |log r|."""
-_FARTHEST = 1e7
-"""Levels beyond this are taken for infinite."""
+_FARTHEST, _NEAREST = 1e7, 1e-290
+"""Levels beyond the first are taken for infinite, below the second for 0."""
 _GRID, _BEYOND = 8000, 4.0
 _LINEAR = 1e-8
 """A rise in log r up to this is a quotient of the level and the steepness: a difference would lose its digits."""
@@ -57,6 +57,13 @@ class FloatShells:
         self.mean_score = float(np.sum(self._weigh(*self.base) * steep * np.exp(-self.base[0])) / self.total)
         self._top = float(law.psi.array(np.array([law.ceiling]))[0]) if self.bounded else math.inf
         self._edge = self._end_mass()
+        self.rate = self._half_rate()
+
+    def _half_rate(self) -> float:
+        """The growth rate at p = 1/2: gap over distance for small distances."""
+        weight = 0.5 if self.kind == "shell" else 0.5 / self.dim
+        jump = self._edge * self.dim * math.exp(-self.law.ceiling) if self._edge else 0.0
+        return weight * (self.mean_score + jump)
 
     @staticmethod
     def _nodes(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -197,8 +204,11 @@ class FloatShells:
             low = start
             while excess(low) <= 0:
                 low, high, factor = low / factor, low, factor * factor
-                if low < 1e-30 * start:
+                if low < _NEAREST:
                     return 0.0
+        if low > 0 and high > 2 * low:
+            bend = optimize.brentq(lambda x: excess(math.exp(x)), math.log(low), math.log(high), xtol=0.1)
+            return self.middle(distance, math.exp(float(bend)), accuracy)
         found = float(optimize.brentq(excess, low, high, xtol=1e-300, rtol=accuracy))
         step = accuracy * found
         while excess(found) <= 0 and step < found:
@@ -207,7 +217,6 @@ class FloatShells:
 
     def solve(self, fail: float, gap: float) -> tuple[float, float]:
         """(level, distance) with M = 1/2 and h = fail, the gap 1/2 - fail given with an accuracy of its own."""
-        weight = 0.5 if self.kind == "shell" else 0.5 / self.dim
         slope = self.mean_score
 
         def miss(log_distance: float) -> float:
@@ -222,7 +231,7 @@ class FloatShells:
                 return math.log(max(found.gap, 1e-300) / gap)
             return math.log(fail / max(found.fail, 1e-320))
 
-        low = high = math.log(gap / (weight * self.mean_score))  # the differential radius at the least growth
+        low = high = math.log(gap / self.rate)  # the differential radius at the least growth
         step = 0.02
         while miss(low) > 0:
             low, high, step = low - step, low, 2 * step

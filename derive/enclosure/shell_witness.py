@@ -26,11 +26,15 @@ WIDTHS = (2.0**-50, 2.0**-44, 2.0**-36, 2.0**-28)
 """Relative half widths of the enclosure, tried in this order."""
 _STEPS = 12
 _CONVERGED = 2.0**-56
+_ROUNDS, _LEVEL_ERROR = 4, 2.0**-40
+"""Levels that floats find serve for about as many bits as they have themselves; beyond, level and distance are improved in turn."""
+NEAR_HALF = 44
+"""Closer to rho = 1/2 than 2**-NEAR_HALF, R(1/2 + gap) is known to a relative gap from the level 0 alone."""
 _NEIGHBOURS = (2.0**-27, 2.0**-20)
 """Relative distances of the two levels of an upper proof from the best one."""
 
 
-def shell_ball(density: RadialDensity, kind: str, dim: int, fail: arb) -> arb:
+def shell_ball(density: RadialDensity, kind: str, dim: int, fail: arb, extra: int = 0) -> arb:
     """Encloses R(1 - fail), the Neyman–Pearson radius at scale 1 of a density in the l1 or linf norm.
 
     Args:
@@ -38,6 +42,7 @@ def shell_ball(density: RadialDensity, kind: str, dim: int, fail: arb) -> arb:
         kind: "shell" for l1 against l1 and linf against linf, "face" for linf against l1.
         dim: at least 1.
         fail: 1 - rho, positive.
+        extra: the ball is to be narrower than usual by this many bits.
 
     Returns:
         A ball that contains the radius; 0 for fail ≥ 1/2.
@@ -47,20 +52,24 @@ def shell_ball(density: RadialDensity, kind: str, dim: int, fail: arb) -> arb:
     """
     if bool(fail >= 0.5):
         return arb(0)
-    low, high = shell_witness(density, kind, dim, fail)
+    low, high = shell_witness(density, kind, dim, fail, extra)
     return hull(low.distance, high)
 
 
-def shell_witness(density: RadialDensity, kind: str, dim: int, fail: arb) -> tuple[Witness, arb]:
+def shell_witness(
+    density: RadialDensity, kind: str, dim: int, fail: arb, extra: int = 0
+) -> tuple[Witness, arb]:
     """A proof of a lower bound of R(1 - fail), and a proved upper bound, 0 < fail < 1/2; arguments as in `shell_ball`."""
-    with _problem(density, kind, dim, fail) as shells:
-        centre = shells.solve(fail)
-        for width in WIDTHS:
+    with _problem(density, kind, dim, fail, extra) as shells:
+        centre = shells.solve(fail, extra)
+        for usual in WIDTHS:
+            width = arb(usual) * arb(2) ** -extra
             low = Witness(centre.level, (centre.distance * (1 - width)).mid())
             if not shells.at_least(low, fail):
                 continue
             high = (centre.distance * (1 + width)).mid()
-            if any(shells.at_most(shells.neighbours(centre, step), high, fail) for step in _NEIGHBOURS):
+            steps = [arb(step) * arb(2) ** -(extra // 2) for step in _NEIGHBOURS]
+            if any(shells.at_most(shells.neighbours(centre, step), high, fail) for step in steps):
                 return low, high
     raise ArithmeticError("the level-set radius was found but could not be proved")
 
@@ -72,12 +81,14 @@ def proves_at_least(density: RadialDensity, kind: str, dim: int, fail: arb, witn
 
 
 @contextmanager
-def _problem(density: RadialDensity, kind: str, dim: int, fail: arb) -> Iterator[ShellSet]:
+def _problem(
+    density: RadialDensity, kind: str, dim: int, fail: arb, extra: int = 0
+) -> Iterator[ShellSet]:
     """The law at a precision that fits the smaller of fail and 1/2 - fail."""
     small = fail.min(arb(0.5) - fail).lower()
     if not bool(small > 0):
         raise ArithmeticError(f"the level-set radius is enclosed for 0 < fail < 1/2, not {fail}")
-    bits = 16 * (1 + int(-math.log2(float(small)) // 16))
+    bits = 16 * (1 + int((extra - math.log2(float(small))) // 16))
     before = ctx.prec
     ctx.prec = 150 + bits
     try:
@@ -137,36 +148,67 @@ class ShellSet:
         return False
 
     @staticmethod
-    def neighbours(centre: Witness, step: float) -> tuple[arb, ...]:
+    def neighbours(centre: Witness, step: arb) -> tuple[arb, ...]:
         if centre.level == 0:
             return (arb(0),)
         return tuple((centre.level * (1 + sign * step)).mid() for sign in (-1, 1))
 
-    def solve(self, p: arb) -> Witness:
-        """(t, e) with M = 1/2 and h = p, nearly: from floats, the distance improved with exact masses."""
-        gap = 0.5 - p
-        t, e = self.floats.solve(float(p.mid()), float(gap.mid()))
-        ratio, distance = arb(t) / arb(e), arb(e)
+    def solve(self, p: arb, extra: int = 0) -> Witness:
+        """(t, e) with M = 1/2 and h = p, nearly: from floats, then improved with exact masses."""
+        gap = (0.5 - p).mid()
+        if bool(gap < arb(2) ** -(NEAR_HALF + extra)):
+            rate = self.floats.rate  # without bound for some densities that are infinite at 0
+            start = gap / rate if math.isfinite(rate) else arb(self.floats.solve(0.5, float(gap))[1])
+            return self._distance(p, arb(0), start.mid(), extra)
+        t, e = self.floats.solve(float(p.mid()), float(gap))
+        ratio = (arb(t) / arb(e)).mid()
+        found = self._distance(p, ratio, arb(e), extra)
+        # h is stationary in the level: what the level is off by counts squared
+        known = -2 * math.log2(_LEVEL_ERROR)
+        for _ in range(_ROUNDS):
+            if extra + 56 < known or found.level == 0:
+                break
+            level = self._level(found)
+            found = self._distance(p, (level / found.distance).mid(), found.distance, extra)
+            known *= 2
+        return found
+
+    def _distance(self, p: arb, ratio: arb, start: arb, extra: int) -> Witness:
+        """The distance e at which h(ratio·e, e) = p, by secants."""
+        distance = start
         previous: tuple[arb, arb] | None = None
         for _ in range(_STEPS):
             level = (ratio * distance).mid()
-            met, left = self.shares(level, distance)
+            met, _left = self.shares(level, distance)
             kappa = (-level).exp()
             miss = (kappa * (met - 0.5) - p).mid()
-            slope = (
-                self._slope(float(t), float(distance.mid()))
-                if previous is None
-                else (miss - previous[1]) / (distance - previous[0])
-            )
+            if previous is None:
+                slope = self._slope(float(level), float(distance.mid()))
+            elif bool(abs(distance - previous[0]) > 0):
+                slope = (miss - previous[1]) / (distance - previous[0])
             if not bool(slope < 0):
                 break
             change = (-miss / slope).mid()
             if not bool(abs(change) < 0.5 * distance):
                 break
             previous, distance = (distance, miss), (distance + change).mid()
-            if bool(abs(change) < _CONVERGED * distance):
+            if bool(abs(change) < arb(_CONVERGED) * arb(2) ** -extra * distance):
                 return Witness((ratio * distance).mid(), distance)
         raise ArithmeticError("the level-set radius was not found")
+
+    def _level(self, found: Witness) -> arb:
+        """A level closer to M = 1/2 at this distance, by secants; the one that is there where M has no slope."""
+        before, here = found.level, (found.level * (1 + arb(_LEVEL_ERROR))).mid()
+        first = (self.shares(before, found.distance)[1] - 0.5).mid()
+        for _ in range(3):
+            second = (self.shares(here, found.distance)[1] - 0.5).mid()
+            if not bool(abs(second - first) > 0):
+                break
+            step = (second * (here - before) / (second - first)).mid()
+            if not bool(abs(step) < arb(2.0**-20) * found.level):
+                return found.level
+            before, first, here = here, second, (here - step).mid()
+        return here
 
     def _slope(self, level: float, distance: float) -> arb:
         """dh/de along the path with the level proportional to the distance, by a difference of floats."""

@@ -13,6 +13,7 @@ G grows with e because psi does not decrease. Source: Yang et al. 2020, section 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -27,6 +28,8 @@ from derive.enclosure.masses import FARTHEST, RadialMass
 from derive.enclosure.radial import RadialDensity
 from derive.enclosure.search import FloatLaw, Saddle
 from derive.enclosure.signs import sign_pattern
+from derive.enclosure.span import INFINITY, ZERO, Span
+from derive.enclosure.steady import Steady
 from derive.enclosure.taylor import LogRadial
 from derive.formula import Share, r
 
@@ -40,7 +43,8 @@ STEPS = 16
 FEW, STEP = 2, 2.0**-8
 """Up to FEW dimensions slopes are measured, over this relative step."""
 CONVERGED = 2.0**-47
-_TAIL_BUDGET = 12.0
+_TAIL_BUDGET, _SHORT_BUDGET = 12.0, 2.0
+"""Seconds for the signs that bound a tail: over all of the line, and beyond one point."""
 _SHARES = (sp.Rational(1, 2), sp.Rational(1, 10), sp.Rational(1, 100))
 
 
@@ -136,6 +140,15 @@ def _level_set(density: RadialDensity, dim: int, bits: int) -> LevelSet:
     return LevelSet(density, dim, bits)
 
 
+def _sign_throughout(expression: sp.Expr, on: Span) -> int | None:
+    """The sign of an expression on a whole span, None where it is not proved."""
+    steady = Steady(time.process_time() + _SHORT_BUDGET)
+    try:
+        return steady.sign(steady.factored(expression), on)
+    except (ArithmeticError, NotImplementedError, ValueError):
+        return None
+
+
 class LevelSet:
     """One density in one dimension, for fail and 1/2 - fail down to 2**-bits."""
 
@@ -228,7 +241,7 @@ class LevelSet:
         end = self._end(slack, 1)
         for share in _SHARES:
             constant = self._between(end, share)
-            starts = [self._steeper(part - constant) for part in self._parts()]
+            starts = [self._steeper(part - constant, end) for part in self._parts()]
             if constant > self.dim and None not in starts:
                 start = reduce(lambda a, b: a.max(b), [arb(end), *(x for x in starts if x is not None)])
                 return start, self._height(start) / (exact(constant) - self.dim)
@@ -238,7 +251,7 @@ class LevelSet:
         end = self._end(slack, -1)
         for share in _SHARES:
             constant = self._between(end, share)
-            ends = [self._flatter(part - constant) for part in self._parts()]
+            ends = [self._flatter(part - constant, end) for part in self._parts()]
             if constant < self.dim and None not in ends:
                 start = reduce(lambda a, b: a.min(b), [arb(end), *(x for x in ends if x is not None)])
                 self.lower_gap = self.dim - exact(constant)
@@ -248,16 +261,20 @@ class LevelSet:
     def _end(self, slack: arb, side: int) -> float:
         return self.floats.end(math.log(self.floats.mass) - float(slack.log().mid()) + 8, side)
 
-    def _steeper(self, excess: sp.Expr) -> arb | None:
-        """log r beyond which the expression is positive, proved."""
+    def _steeper(self, excess: sp.Expr, end: float) -> arb | None:
+        """log r beyond which the expression is positive, proved: `end` if it is that from there on."""
+        if _sign_throughout(excess, Span(arb(end).exp().lower(), INFINITY)) == 1:
+            return arb(end)
         pieces = sign_pattern(excess, self.density.kinks, budget=_TAIL_BUDGET)
         if not pieces or pieces[-1][0] != "+":
             return None
         low = pieces[-1][1].upper()
         return low.log().upper() if bool(low > 0) else arb(-FARTHEST)
 
-    def _flatter(self, excess: sp.Expr) -> arb | None:
-        """log r before which the expression is negative, proved."""
+    def _flatter(self, excess: sp.Expr, end: float) -> arb | None:
+        """log r before which the expression is negative, proved: `end` if it is that up to there."""
+        if _sign_throughout(excess, Span(ZERO, arb(end).exp().upper())) == -1:
+            return arb(end)
         pieces = sign_pattern(excess, self.density.kinks, self.density.bound, budget=_TAIL_BUDGET)
         if not pieces or pieces[0][0] != "-":
             return None
