@@ -204,19 +204,20 @@ def solve(piece: Piece, level: arb, one: arb | None = None, other: arb | None = 
     rising = piece.direction > 0
     goal = level.mid()
     at = ((low + high) / 2).mid()
+    last = (high - low).mid()
     for _ in range(2 * ctx.prec):
         missed = piece.score(at) - goal
         value = missed.mid()
         if bool(missed.contains(0)):  # no closer at this precision
             break
         low, high = (low, at) if bool(value > 0) == rising else (at, high)
-        following = (at - value / _slope(piece, at)).mid()
-        if not bool(following > low) or not bool(following < high):
-            following = ((low + high) / 2).mid()
-        done = bool(abs(following - at) <= arb(2) ** (8 - ctx.prec) * (abs(at) + arb(2) ** -ctx.prec))
-        at = following
-        if done:
+        move = (value / _slope(piece, at)).mid()
+        if bool(abs(move) <= arb(2) ** (8 - ctx.prec) * (abs(at) + arb(2) ** -ctx.prec)):
             break
+        following = (at - move).mid()
+        if not bool(following >= low) or not bool(following <= high) or not bool(abs(move) <= last):
+            following = ((low + high) / 2).mid()
+        last, at = abs(following - at).mid(), following
     return _certified(piece, level, at)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flint import arb, arb_series, ctx
+from flint import arb, arb_poly, arb_series, ctx
 
 from derive.enclosure.branch import Branch
 from derive.enclosure.pieces import Piece
@@ -60,11 +60,12 @@ def expansion(branch: Branch, centre: arb, box: arb) -> tuple[arb_series, arb_se
 
 
 def _centred(fine: arb_series, wide: arb_series, offset: arb) -> arb_series:
-    found = coefficients(wide)
-    square = arb(0).union(abs(offset).upper() ** 2)
-    found[0] = _tighter(found[0], fine[0] + fine[1] * offset + found[2] * square)
-    found[1] = _tighter(found[1], fine[1] + 2 * found[2] * offset)
-    return arb_series(found)
+    """Narrower coefficients about all points: by Taylor's formula from those about the middle, with the last one for the remainder."""
+    found, near = coefficients(wide), coefficients(fine)
+    if not found[LENGTH - 1].is_finite():
+        return wide
+    shifted = arb_poly([*near[: LENGTH - 1], found[LENGTH - 1]])(arb_poly([offset, 1])).coeffs()
+    return arb_series([_tighter(one, other) for one, other in zip(found, shifted, strict=False)] + found[len(shifted):])
 
 
 def _tighter(one: arb, other: arb) -> arb:
@@ -144,18 +145,19 @@ class Dragged:
         return self.start.union(self.end).union(self.middle)
 
     def joining(
-        self, fine_step: arb_series, wide_step: arb_series, wide_root: arb_series
+        self, fine_step: arb_series, wide_step: arb_series, wide_root: arb_series, half: arb
     ) -> tuple[arb_series, arb_series]:
         """The mass that joins per dy, about the middle and about all points; steps are what c gains, the root is in sqrt(|c - fold|)."""
         fine_mass, fine_score, wide_mass, wide_score = expansion(self.piece.branch, self.middle, self.box)
         toward = -self.piece.direction
-        moved = _followed(_without_constant(self.piece.sign * fine_score), fine_step)
-        fine = fine_mass(moved) * moved.derivative() * toward
+        near = _followed(_without_constant(self.piece.sign * fine_score), fine_step)
+        fine = fine_mass(near) * near.derivative() * toward
         if self.fold is None or bool(abs(self.middle - self.fold) > 8 * self.box.rad()):
             moved = _followed(_without_constant(self.piece.sign * wide_score), wide_step)
         else:
             side = 1 if bool(self.middle > self.fold) else -1
             moved = _followed(self._root(self.fold), side * wide_root)
+        moved = _without_constant(_centred(near, moved, half * arb(0, 1)))
         return fine, wide_mass(moved) * moved.derivative() * toward
 
     def _root(self, fold: arb) -> arb_series:
@@ -216,7 +218,7 @@ def _panel(
     root: arb_series,
 ) -> Panel:
     for other in others:
-        fine, wide = other.joining(_without_constant(fine_score), _without_constant(wide_score), root)
+        fine, wide = other.joining(_without_constant(fine_score), _without_constant(wide_score), root, half)
         fine_mass, wide_mass = fine_mass + fine, wide_mass + wide
     return Panel(
         Taylor(coefficients(fine_mass), coefficients(wide_mass), half),
