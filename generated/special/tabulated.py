@@ -24,7 +24,9 @@ FARTHEST = 8.3
 """Largest tabulated normal quantile: beyond that of the largest float below 1 (8.21)."""
 SLACK = 2.0**-33
 """Relative slack of the values, 1.2e-10: a quarter for the interpolation error, which is measured; the rounding of the quantile (64
-units of 2^-53) and of Clenshaw's rule (some hundred) is 1e-14, a ten-thousandth of it."""
+units of 2^-53) and of Horner's rule (some hundred) is 1e-14, a ten-thousandth of it, and DROPPED for coefficients left out."""
+DROPPED = 2.0**-4
+"""Share of the slack that the last coefficients may make up together, to be left out where values are computed."""
 GROWTH_SLACK = 2.0**-26
 """Relative slack of Phi, upwards: differentiation loses some digits of the interpolant."""
 NARROWEST, FIRST = 0.02, 0.5
@@ -72,7 +74,13 @@ class Tabulated:
         guide = np.searchsorted(self.edges[1:-1], cells, side="right")  # the panel of the cell's left end
         ends = np.append(self.edges[1:-1], math.inf)
         require(bool((np.diff(guide) <= 1).all()), "table: a panel is narrower than a cell of its guide")
-        columns = (guide, ends, self.edges[:-1], 1.0 / np.diff(self.edges), *self.coefficients.T.copy())
+        columns = (
+            guide,
+            ends,
+            self.edges[:-1],
+            1.0 / np.diff(self.edges),
+            *_powers(self.coefficients, DROPPED * self.slack),
+        )
         object.__setattr__(self, "_columns", columns)
 
     def __call__(self, at: Confidence) -> Array:
@@ -84,11 +92,10 @@ class Tabulated:
         i = xp.take(guide, xp.whole(z * (1.0 / CELL)))
         i = i + xp.whole(z >= xp.take(ends, i))
         t = 2.0 * ((z - xp.take(low, i)) * xp.take(per_width, i)) - 1.0
-        twice, last, before = 2.0 * t, xp.take(coefficients[-1], i), 0.0
-        for column in coefficients[-2:0:-1]:  # Clenshaw's recurrence
-            last, before = xp.take(column, i) + twice * last - before, last
-        value = z * (xp.take(coefficients[0], i) + t * last - before)
-        return xp.where(one, self.at_one, value * (1.0 - self.slack))
+        value = xp.take(coefficients[-1], i)
+        for column in coefficients[-2::-1]:
+            value = value * t + xp.take(column, i)
+        return xp.where(one, self.at_one, (z * (1.0 - self.slack)) * value)
 
     def growth(self, p: np.ndarray) -> np.ndarray:
         """Phi(p) = 1/(dR/drho) at p = 1 - rho in (0, 1/2], rounded up by GROWTH_SLACK; at scale 1."""
@@ -102,6 +109,19 @@ class Tabulated:
         slope = np.polynomial.chebyshev.chebval(t, slopes, tensor=False) * 2.0 / width
         density = np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
         return density / (value + z * slope) * (1.0 + GROWTH_SLACK)
+
+
+def _powers(rows: np.ndarray, share: float) -> list[np.ndarray]:
+    """Columns of coefficients of powers from rows of Chebyshev coefficients, the last left out as far as they add up to less than `share`."""
+    sizes = np.abs(rows)
+    least = float(np.min(sizes[:, 0] - sizes[:, 1:].sum(axis=1)))
+    left_out = np.cumsum(sizes.max(axis=0)[::-1])[::-1]
+    count = max(1, int(np.count_nonzero(left_out > share * max(least, 0.0))))
+    powers = np.zeros((len(rows), count))
+    for row, out in zip(rows[:, :count], powers, strict=True):
+        found = np.polynomial.chebyshev.cheb2poly(row)
+        out[: found.size] = found
+    return list(np.ascontiguousarray(powers.T))
 
 
 def tabulate(
