@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from math import comb
@@ -62,12 +63,7 @@ def enclose(
     """
     values = checked_values(family, dim, parameters)
     family = family.at(values)
-    if not 0 <= digits <= MOST_DIGITS:
-        raise SpecError(f"an enclosure has up to {MOST_DIGITS} digits, not {digits}")
-    previous = ctx.prec
-    extra = max(0, math.ceil(digits * math.log2(10)) - USUAL)
-    ctx.prec = _bits(rho) + 2 * extra
-    try:
+    with _precision(rho, digits) as extra:
         found: list[tuple[arb, str]] = []
         if adversary in family.native:
             native = family.native[adversary]
@@ -85,16 +81,7 @@ def enclose(
         )
         for ball, _ in found:
             best = best.max(ball) if ball.is_finite() and best.is_finite() else best
-        best = best * exact(scale)
-        if digits and not bool(best.rad() * 2 <= abs(best.mid()) * arb(10) ** -digits):
-            width = best.rad() * 2 / abs(best.mid())
-            raise ArithmeticError(
-                f"the enclosure has a relative width of {width.str(2, radius=False)}, not of 1e-{digits}; ask for fewer digits"
-            )
-        shown = max(30, digits + 10)
-        return Enclosure(_decimal(best.lower(), False, shown), _decimal(best.upper(), True, shown), route)
-    finally:
-        ctx.prec = previous
+        return _ends(best * exact(scale), digits, route)
 
 
 def enclose_native(
@@ -117,6 +104,15 @@ def enclose_derivation(
         ctx.prec = previous
 
 
+@dataclass(frozen=True)
+class Sharper:
+    """The enclosure of a level-set radius, whether it is the norm's own and tight, and the norm whose table it needs."""
+
+    enclosure: Enclosure
+    tight: bool
+    norm: str
+
+
 def enclose_exact(
     family: Family,
     adversary: str,
@@ -125,23 +121,52 @@ def enclose_exact(
     rho: sp.Rational,
     parameters: Mapping[str, sp.Rational],
     scale: sp.Rational,
-) -> Enclosure | None:
-    """The enclosure of the exact level-set radius where it is sharper than the radius of the generated code; None where there is none.
+    digits: int = 0,
+) -> Sharper | None:
+    """The enclosure of the largest level-set radius, own or converted, where one is sharper than what needs no table; None where there is none.
 
-    ArithmeticError where it cannot be enclosed.
+    ArithmeticError where it cannot be enclosed, or not to so many digits.
     """
-    if adversary not in family.exact:
-        return None
     values = checked_values(family, dim, parameters)
-    previous = ctx.prec
-    ctx.prec = _bits(rho)
-    try:
-        ball = native_ball(family.profile, family.exact[adversary], values, rho) * exact(scale)
-        return Enclosure(
-            _decimal(ball.lower(), up=False), _decimal(ball.upper(), up=True), family.exact[adversary].label
+    family = family.at(values)
+    candidates = [found for found in family.sharper(adversary) if isinstance(found[1].evaluation, LevelSet)]
+    if not candidates:
+        return None
+    with _precision(rho, digits) as extra:
+        found: list[tuple[arb, str, Derivation]] = []
+        for name, derivation, factor in candidates:
+            ball = native_ball(family.profile, derivation, values, rho, extra)
+            found.append((ball * evaluate(factor, _balls(values)) * exact(scale), name, derivation))
+        ball, name, derivation = max(found, key=lambda one: float(one[0].lower()))
+        enclosure = _ends(ball, digits, name)
+        return Sharper(
+            enclosure, derivation.tight and derivation.adversary == adversary, derivation.adversary
         )
+
+
+@contextmanager
+def _precision(rho: sp.Rational, digits: int) -> Iterator[int]:
+    """The working precision for an enclosure to so many digits; hands on by how many bits that is closer than usual."""
+    if not 0 <= digits <= MOST_DIGITS:
+        raise SpecError(f"an enclosure has up to {MOST_DIGITS} digits, not {digits}")
+    previous = ctx.prec
+    extra = max(0, math.ceil(digits * math.log2(10)) - USUAL)
+    ctx.prec = _bits(rho) + 2 * extra
+    try:
+        yield extra
     finally:
         ctx.prec = previous
+
+
+def _ends(ball: arb, digits: int, route: str) -> Enclosure:
+    """Both ends as decimals; ArithmeticError where the ball is wider than 10**-digits, if digits are asked for."""
+    if digits and not bool(ball.rad() * 2 <= abs(ball.mid()) * arb(10) ** -digits):
+        width = ball.rad() * 2 / abs(ball.mid())
+        raise ArithmeticError(
+            f"the enclosure has a relative width of {width.str(2, radius=False)}, not of 1e-{digits}; ask for fewer digits"
+        )
+    shown = max(30, digits + 10)
+    return Enclosure(_decimal(ball.lower(), False, shown), _decimal(ball.upper(), True, shown), route)
 
 
 def _bits(rho: sp.Rational) -> int:

@@ -130,10 +130,7 @@ def _route_lines(family: Family, member: Member | None = None) -> list[str]:
             for b, factor in sources
             if not suffix and beside_level_sets(family, b)
         ]
-        if a in family.exact:
-            routes.append(_tabled(family.exact[a], family, member))
-        if a == "inf" and family.composed is not None:
-            routes.append(_tabled(family.composed, family, member))
+        routes += [_tabled(*found, family, member) for found in family.sharper(a)]
         if len(routes) == 1:
             lines.append(f"        return ({routes[0]},)")
         else:
@@ -149,13 +146,16 @@ def tables_name(family: Family) -> str:
     return "SHARPER_TABLES" if any(one.exact or one.composed is not None for one in members) else ""
 
 
-def _tabled(derivation: Derivation, family: Family, member: Member | None) -> str:
+def _tabled(
+    source: str, derivation: Derivation, factor: sp.Expr, family: Family, member: Member | None
+) -> str:
     """The route by a table, which is filed under all parameters of the whole family."""
     values = {q.name: q.name for q in family.spec.parameters}
     values |= {str(s): repr(float(v)) for s, v in member.values.items()} if member else {}
     given = ", ".join(f'"{name}": {values[name]}' for name in sorted(values))
     listed = tables_name(family) or "{}"
-    return f'*special.tabled_routes("{derivation.label}", NAME, "{derivation.adversary}", SPEC_HASH, {listed}, dim, {{{given}}})'
+    times = "" if factor == 1 else f", factor={code(factor)}"
+    return f'*special.tabled_routes("{source}", NAME, "{derivation.adversary}", SPEC_HASH, {listed}, dim, {{{given}}}{times})'
 
 
 def _route(family: Family, adversary: str, other: str, factor: sp.Expr, beside: str = "") -> str:

@@ -75,6 +75,17 @@ class Family:
     def adversaries(self) -> tuple[str, ...]:
         return tuple(a for a in NORMS if a in self.native or self.routes[a])
 
+    def sharper(self, adversary: str) -> tuple[tuple[str, Derivation, sp.Expr], ...]:
+        """Radii that need a table or an enclosure of their own, beside those that need none: its name, the derivation and the factor of its conversion."""
+        found: list[tuple[str, Derivation, sp.Expr]] = []
+        for other, factor in ((adversary, sp.Integer(1)), *self.routes[adversary]):
+            known = [self.exact[other]] if other in self.exact else []
+            known += [self.composed] if other == adversary == "inf" and self.composed is not None else []
+            for one in known:
+                converted = f"{source_name(other, factor)}, by {one.method}"
+                found.append((one.label if other == adversary else converted, one, factor))
+        return tuple(found)
+
     def method(self, adversary: str) -> str:
         """How the radius for this norm comes about, in words."""
         natives = [self.native[adversary].label] if adversary in self.native else []

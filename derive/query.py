@@ -104,7 +104,7 @@ def query(
             module.radius(below, adversary=adversary, dim=dim, scale=float_below(unit), **floats)[0]
         )
     except MissingTable as missing:
-        value, command = math.nan, str(missing).rpartition("make it with: ")[2]
+        value, command = math.nan, str(missing).partition("make it with: ")[2]  # empty where none can be made
     try:
         ball = enclose(family, adversary, dim=dim, rho=at, parameters=parameters, scale=unit, digits=digits)
     except (ArithmeticError, NotImplementedError):
@@ -114,13 +114,18 @@ def query(
         wider = math.nextafter(float(unit), math.inf)
         top = float(module.radius(above, adversary=adversary, dim=dim, scale=wider, **floats)[0])
         ball = _stated(value, top, here.method(adversary))
-        assurance = "quadrature with a stated relative error of 1e-9"
+        assurance = "not enclosed: the generated code at the doubles below and above rho, with a stated relative error of 1e-9"
     if command is not None:
         value = max(0.0, float_below(sp.Rational(ball.lower)))
     try:
-        sharper = enclose_exact(family, adversary, dim=dim, rho=at, parameters=parameters, scale=unit)
+        beside = enclose_exact(
+            family, adversary, dim=dim, rho=at, parameters=parameters, scale=unit, digits=digits
+        )
     except (ArithmeticError, NotImplementedError):
-        sharper = None
+        if digits:
+            raise
+        beside = None
+    sharper = beside.enclosure if beside else None
     sources = {route.source for route in module.routes(adversary=adversary, dim=dim, **floats)}
     tabled = sharper is not None and sharper.route in sources
     exceeds = (
@@ -131,8 +136,12 @@ def query(
     members, free = _fixed(here, {q.name: parameters.get(q.name, q.default) for q in here.spec.parameters})
     if not free and METHOD in sources:
         ball = _composed(members, ball, value, dim, at, unit)
+        if digits and ball.route == METHOD:
+            raise ArithmeticError(
+                "the radius by composition, whose table the generated code reads, is bounded but not enclosed to so many digits; ask without --digits"
+            )
     tight = adversary in members.native and members.native[adversary].tight
-    tight = tight or (tabled and exceeds and family.exact[adversary].tight)
+    tight = tight or (tabled and exceeds and beside is not None and beside.tight)
     native = here.native.get(adversary)
     own = adversary in members.native and native is not None and ball.route == native.label
     method = (
@@ -156,9 +165,9 @@ def query(
         "method": method, "tight": tight, "assurance": assurance,
         "exact": {
             "lower": sharper.lower, "upper": sharper.upper, "method": sharper.route,
-            "compile": compile_command(spec.name, adversary, dim, {q.name: float(parameters.get(q.name, q.default)) for q in spec.parameters}),
-        } if sharper else None,
-        "compile": command,
+            "compile": compile_command(spec.name, beside.norm, dim, {q.name: float(parameters.get(q.name, q.default)) for q in spec.parameters}),
+        } if sharper and beside else None,
+        "compile": command or None,
     }  # fmt: skip
 
 

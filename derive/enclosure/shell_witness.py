@@ -81,9 +81,7 @@ def proves_at_least(density: RadialDensity, kind: str, dim: int, fail: arb, witn
 
 
 @contextmanager
-def _problem(
-    density: RadialDensity, kind: str, dim: int, fail: arb, extra: int = 0
-) -> Iterator[ShellSet]:
+def _problem(density: RadialDensity, kind: str, dim: int, fail: arb, extra: int = 0) -> Iterator[ShellSet]:
     """The law at a precision that fits the smaller of fail and 1/2 - fail."""
     small = fail.min(arb(0.5) - fail).lower()
     if not bool(small > 0):

@@ -65,7 +65,9 @@ def _centred(fine: arb_series, wide: arb_series, offset: arb) -> arb_series:
     if not found[LENGTH - 1].is_finite():
         return wide
     shifted = arb_poly([*near[: LENGTH - 1], found[LENGTH - 1]])(arb_poly([offset, 1])).coeffs()
-    return arb_series([_tighter(one, other) for one, other in zip(found, shifted, strict=False)] + found[len(shifted):])
+    return arb_series(
+        [_tighter(one, other) for one, other in zip(found, shifted, strict=False)] + found[len(shifted) :]
+    )
 
 
 def _tighter(one: arb, other: arb) -> arb:

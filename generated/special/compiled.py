@@ -21,16 +21,19 @@ def tabled_routes(
     shipped: Mapping[str, str],
     dim: int,
     parameters: Mapping[str, float],
+    factor: float = 1.0,
 ) -> tuple[Route, ...]:
     """The route by the table of these parameters; none where no table is there. ValueError for a table that is broken.
 
-    `shipped` maps the names of shipped files to their SHA-256.
+    `adversary` is the norm of the table, `factor` that of the conversion to the norm asked for. `shipped` maps the names of
+    shipped files to their SHA-256.
     """
     version = table_version(name, adversary, dim, parameters)
     if version is None:
         return ()
     listed = tuple(sorted(shipped.items()))
-    return (_route(source, name, adversary, spec, listed, dim, tuple(sorted(parameters.items())), version),)
+    values = tuple(sorted(parameters.items()))
+    return (_route(source, name, adversary, spec, listed, dim, values, factor, version),)
 
 
 @lru_cache(maxsize=64)
@@ -42,12 +45,12 @@ def _route(
     shipped: tuple[tuple[str, str], ...],
     dim: int,
     parameters: tuple[tuple[str, float], ...],
+    factor: float,
     version: tuple[str, int],
 ) -> Route:
     del version  # part of the key only: a table made anew is read anew
-    return Route(
-        source, tabled_radius(find_table(name, adversary, spec, dict(shipped), dim, dict(parameters)))
-    )
+    table = find_table(name, adversary, spec, dict(shipped), dim, dict(parameters))
+    return Route(source, tabled_radius(table), factor)
 
 
 def tabled_radius(table: ProvedTable) -> Callable[..., Array]:

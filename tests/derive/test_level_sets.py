@@ -78,17 +78,74 @@ def test_the_exact_radius_exceeds_the_differential_one(
     exact = enclose_exact(family, adversary, dim=dim, rho=at, parameters=values, scale=one)
     differential = enclose(family, adversary, dim=dim, rho=at, parameters=values, scale=one)
     assert exact is not None
-    assert sp.Rational(exact.upper) >= sp.Rational(exact.lower) > sp.Rational(differential.upper)
+    assert sp.Rational(exact.enclosure.upper) >= sp.Rational(exact.enclosure.lower)
+    assert sp.Rational(exact.enclosure.lower) > sp.Rational(differential.upper)
+    assert exact.tight and exact.norm == adversary
 
 
 def test_the_exact_radius_is_proportional_to_the_scale() -> None:
     family = derive_family(find_spec("exp_l1"))
     found = [
-        enclose_exact(family, "1", dim=5, rho=sp.Rational("0.9"), parameters={}, scale=sp.Rational(s))
+        enclose_exact(
+            family, "1", dim=5, rho=sp.Rational("0.9"), parameters={"k": sp.Integer(2)}, scale=sp.Rational(s)
+        )
         for s in (1, "0.25")
     ]
-    once, quarter = (sp.Rational(f.lower) for f in found if f is not None)
+    once, quarter = (sp.Rational(f.enclosure.lower) for f in found if f is not None)
     assert abs(once / 4 - quarter) <= once / 10**14
+
+
+def test_the_exact_radius_is_converted_to_other_norms() -> None:
+    family = derive_family(find_spec("exp_l1"))
+    values, at, one = {"k": sp.Integer(2)}, sp.Rational("0.97"), sp.Integer(1)
+    own = enclose_exact(family, "1", dim=10, rho=at, parameters=values, scale=one)
+    other = enclose_exact(family, "inf", dim=10, rho=at, parameters=values, scale=one)
+    assert own is not None and other is not None
+    assert other.enclosure.route == "converted from l1: R * 1/d, by level set" and not other.tight
+    ratio = sp.Rational(own.enclosure.lower) / sp.Rational(other.enclosure.lower)
+    assert abs(ratio - 10) < sp.Rational(1, 10**13) and other.norm == "1"
+
+
+@pytest.mark.parametrize("digits", [20, 40])
+def test_exact_radii_of_cubes_come_with_as_many_digits_as_asked_for(digits: int) -> None:
+    family = derive_family(find_spec("exp_linf"))
+    given = {
+        "dim": 10,
+        "rho": sp.Rational("0.99"),
+        "parameters": {"k": sp.Rational(1, 2)},
+        "scale": sp.Integer(1),
+    }
+    usual = enclose_exact(family, "inf", **given)  # type: ignore[arg-type]
+    closer = enclose_exact(family, "inf", digits=digits, **given)  # type: ignore[arg-type]
+    assert usual is not None and closer is not None
+    low, high = sp.Rational(closer.enclosure.lower), sp.Rational(closer.enclosure.upper)
+    assert 0 <= high - low <= low / sp.Integer(10) ** digits
+    assert sp.Rational(usual.enclosure.lower) <= low <= high <= sp.Rational(usual.enclosure.upper)
+
+
+@pytest.mark.parametrize("rho", ["1/2 + 2**-53", "0.6", "0.99", "1 - 10**-15"])
+@pytest.mark.parametrize("parameters", [{"k": "1/2"}, {"k": "1", "j": "1/2"}, {"k": "1"}])
+def test_on_a_line_the_l2_radius_is_that_of_an_l1_radial_density(
+    rho: str, parameters: dict[str, str]
+) -> None:
+    values = {key: sp.Rational(value) for key, value in parameters.items()}
+    family = derive_family(find_spec("exp_l2"))
+    at = sp.sympify(rho, rational=True)
+    found = enclose(family, "2", dim=1, rho=at, parameters=values, scale=sp.Integer(1))
+    low, high = sp.Rational(found.lower), sp.Rational(found.upper)
+    assert 0 < low <= high <= low * (1 + sp.Rational(1, 10**12))
+    if parameters == {"k": "1"}:  # the quantile of Laplace noise
+        true = -sp.log(2 * (1 - at))
+        assert low <= sp.Rational(str(true.evalf(40))) <= high
+
+
+@pytest.mark.parametrize("dim", [10, 3072, 150528])
+def test_slowly_varying_densities_are_enclosed(dim: int) -> None:
+    family = derive_family(find_spec("exp_l2"))
+    at, values = sp.Rational("0.99"), {"k": sp.Rational(1, 10)}
+    found = enclose(family, "2", dim=dim, rho=at, parameters=values, scale=sp.Integer(1))
+    low, high = sp.Rational(found.lower), sp.Rational(found.upper)
+    assert 0 < low <= high <= low * (1 + sp.Rational(1, 10**12))
 
 
 def test_families_without_a_sharper_radius_say_so() -> None:
