@@ -15,6 +15,7 @@ from flint import arb, ctx, fmpz
 from derive.derivation import HALF, Closed, Cone, Derivation, Lattice, LevelSet, NumericCone, Tabulated
 from derive.enclosure.ball import evaluate, exact
 from derive.enclosure.cone import BallCone, ConeEnclosure
+from derive.enclosure.near_half import NEAR, near_half_ball
 from derive.enclosure.panels import cone_ball
 from derive.enclosure.radial import RadialDensity
 from derive.enclosure.shell_witness import shell_ball
@@ -279,7 +280,10 @@ def _numeric_cone(
 def _level_set(density: RadialDensity, at: sp.Rational, precision: int, extra: int) -> arb:
     del precision  # part of the key only
     try:
-        return level_set_ball(density, int(density.exponent), exact(1 - at), extra)
+        dim, gap = int(density.exponent), exact(at - HALF)
+        if not extra and bool(gap < arb(2) ** -NEAR):
+            return near_half_ball(density, dim, gap)
+        return level_set_ball(density, dim, exact(1 - at), extra)
     except ValueError as error:
         raise ArithmeticError(f"no enclosure of the level sets was found: {error}") from None
 

@@ -124,9 +124,15 @@ def routes(*, adversary: object, dim: int, k: float = 1.0) -> tuple[special.Rout
             *special.tabled_routes("level set, tight", NAME, "1", SPEC_HASH, SHARPER_TABLES, dim, {"k": k}),
         )
     if name == "2":
-        return (special.Route("converted from l1: R * 1/sqrt(d)", l1, dim ** (-0.5), accuracy=special.CURVE),)
+        return (
+            special.Route("converted from l1: R * 1/sqrt(d)", l1, dim ** (-0.5), accuracy=special.CURVE),
+            *special.tabled_routes("converted from l1: R * 1/sqrt(d), by level set", NAME, "1", SPEC_HASH, SHARPER_TABLES, dim, {"k": k}, factor=dim ** (-0.5)),
+        )
     if name == "inf":
-        return (special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, accuracy=special.CURVE),)
+        return (
+            special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, accuracy=special.CURVE),
+            *special.tabled_routes("converted from l1: R * 1/d, by level set", NAME, "1", SPEC_HASH, SHARPER_TABLES, dim, {"k": k}, factor=1.0 / dim),
+        )
     raise ValueError(f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
 
 

@@ -126,17 +126,21 @@ def routes(*, adversary: object, dim: int, a: float = 3200.0) -> tuple[special.R
             special.Route("differential", l1, accuracy=special.CURVE),
             special.Route("converted from linf: R", linf, accuracy=special.CURVE),
             *special.tabled_routes("level set, tight", NAME, "1", SPEC_HASH, SHARPER_TABLES, dim, {"a": a}),
+            *special.tabled_routes("converted from linf: R, by level set", NAME, "inf", SPEC_HASH, SHARPER_TABLES, dim, {"a": a}),
         )
     if name == "2":
         return (
             special.Route("converted from l1: R * 1/sqrt(d)", l1, dim ** (-0.5), accuracy=special.CURVE),
             special.Route("converted from linf: R", linf, accuracy=special.CURVE),
+            *special.tabled_routes("converted from l1: R * 1/sqrt(d), by level set", NAME, "1", SPEC_HASH, SHARPER_TABLES, dim, {"a": a}, factor=dim ** (-0.5)),
+            *special.tabled_routes("converted from linf: R, by level set", NAME, "inf", SPEC_HASH, SHARPER_TABLES, dim, {"a": a}),
         )
     if name == "inf":
         return (
             special.Route("differential", linf, accuracy=special.CURVE),
             special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, accuracy=special.CURVE),
             *special.tabled_routes("level set, tight", NAME, "inf", SPEC_HASH, SHARPER_TABLES, dim, {"a": a}),
+            *special.tabled_routes("converted from l1: R * 1/d, by level set", NAME, "1", SPEC_HASH, SHARPER_TABLES, dim, {"a": a}, factor=1.0 / dim),
         )
     raise ValueError(f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
 

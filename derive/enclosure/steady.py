@@ -7,6 +7,7 @@ less than 1 where they are largest. This decides sums of powers, exponentials an
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -22,6 +23,8 @@ MAX_DEPTH = 8
 FACTORING, STEP = 2.5, 3.0
 """Seconds of processor time for one factoring, and for any other symbolic step."""
 MAX_ORDER = 7
+MOST_DEGREE = 20_000
+"""SymPy factors a sum of fractional powers as a polynomial in a root of r: one of a higher degree is left a sum."""
 NEAR = tuple(arb(2) ** -k for k in (0, 3, 8, 16, 32))
 CLOSE = 1 - arb(2) ** -10
 FAR = tuple(arb(2) ** k for k in (1, 4, 8, 16, 32))
@@ -281,7 +284,16 @@ def _log_slope(term: sp.Expr) -> sp.Expr:
     return total
 
 
+def _degree(expression: sp.Expr) -> int:
+    """The degree as a polynomial in the root of r that makes every power of r whole."""
+    exponents = [power.exp for power in expression.atoms(sp.Pow) if power.exp.is_Rational]
+    root = math.lcm(*(int(x.q) for x in exponents))
+    return max((abs(int(x.p)) * root // int(x.q) for x in exponents), default=0)
+
+
 def _factored(expression: sp.Expr) -> sp.Expr:
     if expression.has(sp.cosh, sp.sinh, sp.tanh):
         expression = expression.rewrite(sp.exp)
+    if _degree(expression) > MOST_DEGREE:
+        return sp.powsimp(sp.expand(expression))
     return sp.factor(sp.together(sp.powsimp(expression)))

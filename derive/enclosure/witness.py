@@ -47,6 +47,8 @@ _TAIL_BUDGET, _SHORT_BUDGET = 12.0, 2.0
 """Seconds for the signs that bound a tail: over all of the line, and beyond one point."""
 _SHARES = (sp.Rational(1, 2), sp.Rational(1, 10), sp.Rational(1, 100))
 
+_INVERSE_SHARES = (sp.Rational(9, 10), sp.Rational(99, 100), sp.Rational(3, 5))
+
 
 @dataclass(frozen=True)
 class Witness:
@@ -257,6 +259,17 @@ class LevelSet:
                 self.lower_gap = self.dim - exact(constant)
                 return start, self._height(start) / self.lower_gap
         raise ArithmeticError("the density near 0 could not be bounded")
+
+    def inverse_below(self) -> arb:
+        """An upper bound of ∫ 1/r below the panels, not divided by the total."""
+        for share in _INVERSE_SHARES:
+            constant = self._between(float(self.law.low), share)
+            on = Span(ZERO, self.law.low.exp().upper())
+            signs = {_sign_throughout(part - constant, on) for part in self._parts()}
+            gap = self.dim - 1 - exact(constant)
+            if bool(gap > 0) and signs == {-1}:
+                return ((-self.law.low).exp() * self._height(self.law.low) / gap).upper()
+        raise ArithmeticError("the mean of 1/r could not be bounded: the density is too steep at 0")
 
     def _end(self, slack: arb, side: int) -> float:
         return self.floats.end(math.log(self.floats.mass) - float(slack.log().mid()) + 8, side)

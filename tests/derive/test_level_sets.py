@@ -243,3 +243,27 @@ def test_parameters_too_large_to_be_written_as_exponents_have_a_radius() -> None
     assert result["method"] == "level set, tight"
     lower, upper = float(result["lower"]), float(result["np_upper"])
     assert 0 < lower <= upper <= lower * (1 + 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "dim"), [("exp_l2", 2), ("exp_l2", 3), ("pow_l2", 3072), ("exp_l2", 150528)]
+)
+@pytest.mark.parametrize("gap", [sp.Rational(1, 2**77), sp.Rational(1, 10**40)])
+def test_close_to_one_half_the_radius_is_that_of_the_mean_growth(
+    name: str, dim: int, gap: sp.Rational
+) -> None:
+    """R(1/2 + gap) = gap/(F'(0)·E[1/r]) but for a relative gap."""
+    family = derive_family(find_spec(name))
+    at = sp.Rational(1, 2) + gap
+    found = enclose(family, "2", dim=dim, rho=at, parameters={}, scale=sp.Integer(1))
+    low, high = sp.Rational(found.lower), sp.Rational(found.upper)
+    assert 0 < low <= high <= low * (1 + sp.Rational(1, 10**12))
+    if name == "exp_l2":  # E[1/r] = 1/(d - 1) for r ~ Gamma(d)
+        slope = sp.gamma(sp.Rational(dim, 2)) / sp.gamma(sp.Rational(dim - 1, 2)) / sp.sqrt(sp.pi)
+        true = (sp.loggamma(sp.Rational(dim - 1, 2)) - sp.loggamma(sp.Rational(dim, 2))).evalf(40)
+        true = (
+            sp.exp(true).evalf(40) * sp.sqrt(sp.pi).evalf(40) * (dim - 1)
+            if dim > 100
+            else ((dim - 1) / slope).evalf(40)
+        )
+        assert low <= sp.Rational(str(true)) * gap * (1 + gap * 4) and sp.Rational(str(true)) * gap <= high
