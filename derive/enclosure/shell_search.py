@@ -215,6 +215,26 @@ class FloatShells:
             found, step = found - step, 2 * step
         return found
 
+    def near_half(self, gap: float) -> float:
+        """The distance with h(0, e) = 1/2 - gap."""
+
+        def miss(log_distance: float) -> float:
+            return math.log(max(self.at(0.0, math.exp(log_distance)).gap, 1e-300) / gap)
+
+        low = high = math.log(gap / self.rate)
+        step = 1e-3
+        while miss(low) > 0:
+            low, step = low - step, 2 * step
+        while miss(high) < 0:
+            high, step = high + step, 2 * step
+            if high > LIMIT:
+                raise ArithmeticError("the level-set radius was not found")
+        return (
+            math.exp(float(optimize.brentq(miss, low, high, xtol=1e-13, rtol=1e-15)))
+            if low < high
+            else math.exp(low)
+        )
+
     def solve(self, fail: float, gap: float) -> tuple[float, float]:
         """(level, distance) with M = 1/2 and h = fail, the gap 1/2 - fail given with an accuracy of its own."""
         slope = self.mean_score

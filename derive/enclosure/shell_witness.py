@@ -155,8 +155,7 @@ class ShellSet:
         """(t, e) with M = 1/2 and h = p, nearly: from floats, then improved with exact masses."""
         gap = (0.5 - p).mid()
         if bool(gap < arb(2) ** -(NEAR_HALF + extra)):
-            rate = self.floats.rate  # without bound for some densities that are infinite at 0
-            start = gap / rate if math.isfinite(rate) else arb(self.floats.solve(0.5, float(gap))[1])
+            start = arb(self.floats.near_half(float(gap)))
             return self._distance(p, arb(0), start.mid(), extra)
         t, e = self.floats.solve(float(p.mid()), float(gap))
         ratio = (arb(t) / arb(e)).mid()
