@@ -21,7 +21,7 @@ from generated.special.box import box_radius
 from generated.special.compiled import tabled_routes
 from generated.special.confidence import Confidence, finish, prepare
 from generated.special.cosine import cosine_curve
-from generated.special.curve import NODE_SLACK, RadiusCurve, curve_from_nodes
+from generated.special.curve import NODE_ERROR, RadiusCurve, curve_from_nodes
 from generated.special.errors import ROUND_DOWN, ROUND_UP
 from generated.special.gamma import GammaLaw, gamma_ratio
 from generated.special.greedy import NODES, GreedySet, binomial_curve, cone_curve
@@ -70,7 +70,7 @@ __all__ = [
     "InverseCdf",
     "MissingTable",
     "NODES",
-    "NODE_SLACK",
+    "NODE_ERROR",
     "NORMS",
     "NUMPY",
     "ROUND_DOWN",

@@ -78,6 +78,12 @@ class Panels:
         i = np.clip(np.searchsorted(self.edges, x, side="right") - 1, 0, self.edges.size - 2)
         return i, np.clip((x - self.edges[i]) / self.half[i] - 1.0, -1.0, 1.0)
 
+    def weight(self, x: np.ndarray) -> np.ndarray:
+        """exp(L) at points inside the range."""
+        i, position = self.locate(x)
+        series = np.exp(self.level) @ _COEFFICIENTS
+        return np.asarray(chebyshev.chebval(position, series[i].T, tensor=False))
+
 
 def nodes_of(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return left[:, None] + 0.5 * (right - left)[:, None] * (1.0 + POINTS)

@@ -12,13 +12,21 @@ import numpy as np
 
 from generated.special.arguments import Array, require
 from generated.special.confidence import Confidence
+from generated.special.errors import UNIT
 from generated.special.traced import Store, placed
 
-NODE_SLACK = 2.0**-39
-"""Relative slack at the nodes of a curve (1.8e-12). It covers incomplete gamma functions (below 3e-13, tested) and the quadrature. It
-covers the evaluation, too: the argument of the logarithm is slope·step/phi, which the slack of both lowers by 2^-38, while its four
-operations are off by 4·2^-53, so what the logarithm makes of the one is 8,000 times what it makes of the other, however close to
-its singularity; the sum of positive terms adds 20 units of 2^-53 at most, which `finish` takes off."""
+NODE_ERROR = 2.0**-40
+"""Relative error of p, Phi and the slope at a node, where the caller states no other: of the incomplete gamma functions (errors.py)."""
+SLACKS = 4.0
+"""Slack of a node in units of its error e. Of the exact set with (p', Phi', c), computed as (p, Phi, slope), the line Phi' + c·(q - p')
+lies above Phi by duality, for every q. As c·p' ≤ Phi', it lies below Phi·(1 + e)/(1 - e) - slope·(1 - e)·(p - q) for q ≤ p, and below
+Phi·(1 + e)/(1 - e) + slope·(1 + e)·(q - p) for q ≥ p. The slack of 4e leaves 1.9e ≥ 15,000 units of 2^-53 for the operations of an
+evaluation: step/phi and slope·step/phi are off by 4 units each, and both come out below those of the line above, so that
+-log(1 - x)/x, which increases, does so too, however close x is to 1; the logarithm and the operations after it add 16."""
+MOST = 0.75
+"""Largest argument of the logarithm while a curve is built, where its rounding is hardly magnified; a smaller one is safe."""
+SURE = 1.0 - 2.0**-10
+"""What of a bound on the curvature is used: it is computed with far smaller errors."""
 
 
 SHIFT = 52 - 10
@@ -86,31 +94,53 @@ class RadiusCurve:
 
 
 def curve_from_nodes(
-    p: np.ndarray, phi: np.ndarray, slope: np.ndarray, *, linear: bool = False
+    p: np.ndarray,
+    phi: np.ndarray,
+    slope: np.ndarray,
+    *,
+    error: float = NODE_ERROR,
+    steep: np.ndarray | None = None,
+    bend: np.ndarray | None = None,
+    linear: bool = False,
 ) -> RadiusCurve:
-    """The curve through nodes of Phi; `linear`: Phi is exactly linear between them (a score with finitely many values).
+    """The curve through nodes of Phi, given with a relative error of at most `error` each. Its radii are lower bounds.
 
-    Otherwise int dp/Phi between nodes by the trapezoidal rule with end correction in log p, whose derivative
-    d(p/Phi)/dlog p = (p/Phi)(1 - slope·p/Phi) is known exactly (error of fourth order in the spacing).
+    Between two nodes Phi lies below the tangents at both, hence int dp/Phi above that of the smaller of the two lines.
+    steep: upper bounds of the slope, where `slope` has lower ones; infinite where a node has none.
+    bend: lower bounds of -Phi'' between neighbouring nodes. Where x is the distance from the node, Phi is below the tangent T by
+    bend·x²/2 at least; as 1/(T - y) ≥ 1/T + y/T², a part of length u gains bend·u³/(6·max T²).
+    linear: Phi is linear between the nodes (a score with finitely many values).
     """
+    require(0.0 < error < 1e-9, f"the errors of a curve's nodes are too large: {error:.3g}")
+    slack = SLACKS * error
+    top, low, high = phi * (1.0 + slack), slope * (1.0 - slack), (slope if steep is None else steep) * (1.0 + slack)
     step = p[:-1] - p[1:]
-    flat = step / phi[:-1]
-    tangent = flat.copy()  # from below: Phi lies under its tangent at the node
-    steep = slope[:-1] * flat > 1e-12
-    tangent[steep] = -np.log1p(-(slope[:-1] * flat)[steep]) / slope[:-1][steep]
-    if linear:
-        pieces = tangent
-    else:
-        fall = phi[:-1] - phi[1:]
-        chord = flat.copy()  # from above: Phi lies over its chord
-        falling = fall > 1e-12 * phi[:-1]
-        chord[falling] = (step * np.log1p(fall / phi[1:]))[falling] / fall[falling]
-        width = np.log1p(step / p[1:])
-        h = p / phi
-        dh = h * (1.0 - slope * h)
-        rule = 0.5 * width * (h[1:] + h[:-1]) + width**2 * (dh[1:] - dh[:-1]) / 12.0
-        # where nodes are far apart the rule has no bound, and outside the two it is wrong: the tangent stands in
-        trusted = (width < 0.1) & (rule <= chord * (1.0 + 1e-12)) & (rule >= tangent)
-        pieces = np.where(trusted, rule, tangent)
-    radius = np.concatenate([[0.0], np.cumsum(pieces)])
-    return RadiusCurve(p, phi * (1.0 + NODE_SLACK), slope * (1.0 - NODE_SLACK), radius * (1.0 - NODE_SLACK))
+    with np.errstate(all="ignore"):
+        # where the tangents cross; any other place would do as well
+        cross = (top[1:] + high[1:] * step - top[:-1]) / (high[1:] - low[:-1])
+    left = np.clip(np.where(np.isfinite(cross) & (not linear), cross, step), 0.0, step)
+    right = step - left
+    high = np.where(np.isfinite(high), high, 0.0)
+    pieces = _falling(left, top[:-1], low[:-1]) + _rising(right, top[1:], high[1:])
+    if bend is not None:
+        blur = 2.0 * error * p[:-1]  # how far the exact nodes may lie from these
+        cubes = np.maximum(left - blur, 0.0) ** 3 + np.maximum(right - blur, 0.0) ** 3
+        most = np.maximum(top[:-1], top[1:] + high[1:] * right)
+        pieces = pieces + SURE * bend * (cubes / 6.0) / most / most
+    # a piece is off by 40 units at most, the sum of n positive numbers by n
+    radius = np.concatenate([[0.0], np.cumsum(pieces)]) * (1.0 - (p.size + 64) * UNIT)
+    return RadiusCurve(p, top, low, radius)
+
+
+def _falling(step: np.ndarray, top: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """int_0^step dx/(top - slope·x) from below."""
+    x = np.minimum(slope * step / top, MOST)  # -log(1 - x)/x increases in x: less is safe
+    safe = np.maximum(x, 1e-12)
+    return step / top * np.where(x > 1e-12, -np.log1p(-safe) / safe, 1.0)
+
+
+def _rising(step: np.ndarray, top: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """int_0^step dx/(top + slope·x) from below."""
+    x = slope * step / top
+    safe = np.maximum(x, 1e-8)
+    return step / top * np.where(x > 1e-8, np.log1p(safe) / safe, 1.0 - 0.5 * x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +57,53 @@ def gamma_ratio(x: float, y: float, delta: float | None = None) -> float:
     return ratio
 
 
+LONG_SERIES = 1e4
+"""From this shape on, more than 4.4 standard deviations below it, SciPy's series of P stops before it converges (seen: 2.5 % at
+shape 9e6), and `far_below` takes its place."""
+LARGEST_SHAPE = 2.0**25
+"""Largest shape of a law here: the series has 5·sqrt(shape) terms."""
+
+
+def far_below(shape: float, t: np.ndarray) -> np.ndarray:
+    """P(shape, t), the regularised lower incomplete gamma function, for shape ≥ LONG_SERIES and t < shape - 4·sqrt(shape).
+
+    t^s e^-t/Γ(s + 1) · Σ t^n/((s + 1)…(s + n)), the factor from log(1 + μ) - μ, μ = t/s - 1, and Stirling's series, so that
+    nothing of size s cancels. Relative error below 3e-14 + 3·2^-53·sqrt(s) (tested against ball arithmetic).
+    """
+    mu = (t - shape) / shape
+    with np.errstate(all="ignore"):
+        power = np.zeros_like(mu)
+        for n in range(45, 1, -1):  # log(1 + mu) - mu = -mu²/2 + mu³/3 - …
+            power = mu * power + (-1.0) ** (n + 1) / n
+        level = np.where(np.abs(mu) < 0.4, mu * mu * power, np.log1p(mu) - mu)
+        factor = np.exp(shape * level - _stirling_tail(shape)) / math.sqrt(2.0 * math.pi * shape)
+        total, term = np.ones_like(mu), np.ones_like(mu)
+        for n in range(1, 30 + math.ceil(6.0 * math.sqrt(shape))):
+            term = term * (t / (shape + n))
+            total = total + term
+            if n % 64 == 0 and not bool((term > 2e-17 * total).any()):
+                break
+    return np.asarray(factor * total)
+
+
+def _lower(shape: float, t: np.ndarray) -> np.ndarray:
+    return _beside(shape, t, sc.gammainc(shape, t), lambda low: low)
+
+
+def _beside(
+    shape: float, t: np.ndarray, known: np.ndarray, of: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """`known`, with a function of P(shape, t) in its place where SciPy's series would be too long."""
+    if shape < LONG_SERIES:
+        return known
+    require(shape <= LARGEST_SHAPE, f"a Gamma law is computed up to the shape {LARGEST_SHAPE:.0f}, not {shape:.9g}")
+    deep = t < shape - 4.4 * math.sqrt(shape)
+    if deep.any():
+        known = np.array(known)
+        known[deep] = of(far_below(shape, t[deep]))
+    return known
+
+
 @dataclass(frozen=True)
 class GammaLaw:
     """Law of r > 0 such that rate · r**power ~ Gamma(sum(numerator)/power, 1).
@@ -92,11 +140,12 @@ class GammaLaw:
         s, t = self.shifted(q), self.to_t(r)
         with np.errstate(all="ignore"):  # t may underflow where r does not: there the series' first term
             first = np.exp(s * (math.log(self.rate) + self.power * np.log(r)) - sc.gammaln(s + 1.0))
-        return np.where(t < 1e-25, first, sc.gammainc(s, t))
+        return np.where(t < 1e-25, first, _lower(s, np.asarray(t)))
 
     def upper(self, q: float, r: Array) -> Array:
         """E[r**q; r ≥ given] / E[r**q]."""
-        return sc.gammaincc(self.shifted(q), self.to_t(r))
+        s, t = self.shifted(q), np.asarray(self.to_t(r))
+        return _beside(s, t, sc.gammaincc(s, t), lambda low: 1.0 - low)
 
     def quantile(self, lower: Array) -> Array:
         t = sc.gammaincinv(self.shape, lower)
@@ -106,3 +155,24 @@ class GammaLaw:
 
     def upper_quantile(self, upper: Array) -> Array:
         return (sc.gammainccinv(self.shape, upper) / self.rate) ** (1.0 / self.power)
+
+    def sensitivity(self, shape: float, r: np.ndarray) -> float:
+        """Largest |d log F/d log shape| of P(shape, t) and Q(shape, t) at the radii r, each where it is the smaller tail.
+
+        d log Q/ds = E[log T | T ≥ t] - digamma(s), which grows with t; beyond t the law falls at least as fast as
+        exp(-(1 - (s - 1)/t)·T). In the same way for P below t, where log T has a law that rises by s - t at least.
+        """
+        t = self.to_t(np.asarray(r))
+        t = t[np.isfinite(t) & (t > 0.0)]
+        if not t.size:
+            return 0.0
+        low, high, centre = float(t.min()), float(t.max()), float(sc.digamma(shape))
+        upper = math.log(high) + (1.0 / min(high, high - shape + 1.0) if high > shape else 0.0) - centre
+        lower = centre - math.log(low) + (1.0 / (shape - low) if low < shape else 0.0)
+        return shape * max(abs(upper), abs(lower)) + 1.0
+
+    def largest_density(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        """The largest density of log t between two radii, t = rate·r**power; unimodal, with its mode at t = shape."""
+        s, ends = self.shape, (self.to_t(low), self.to_t(high))
+        at = np.where((ends[0] < s) & (s < ends[1]), s, np.where(ends[1] <= s, ends[1], ends[0]))
+        return np.exp(s * np.log(at) - at - sc.gammaln(s))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,6 +12,7 @@ import scipy.special as sc
 
 from generated.special.arguments import Array, require
 from generated.special.curve import RadiusCurve, curve_from_nodes
+from generated.special.errors import TRUSTED, UNIT
 from generated.special.gamma import GammaLaw
 
 NODES = 16384
@@ -83,9 +85,9 @@ class GreedySet:
     def _curve(self) -> RadiusCurve:
         mean, tails = self.mean(), 2.0 * sc.ndtr(-8.7 * (np.arange(1, NODES) / NODES) ** 2.5)
         if self.pattern == "":
-            y, share, slope = tails, tails * mean, np.full_like(tails, mean)
+            y, share, slope, bounds = tails, tails * mean, np.full_like(tails, mean), {}
         else:
-            y, share, slope = self._greedy(tails)
+            y, share, slope, bounds = self._greedy(tails)
         order = np.argsort(-y, kind="stable")
         y, share, slope = (a[order] for a in (y, share, slope))
         sound = np.isfinite(y) & np.isfinite(share) & np.isfinite(slope) & (share > 0.0)
@@ -93,14 +95,48 @@ class GreedySet:
             int(sound.sum()) > NODES // 16,
             f"the growth leaves the range of floats at these parameters: {self}",
         )
-        y, share, slope = y[sound], share[sound], slope[sound]
+        y, share, slope, order = y[sound], share[sound], slope[sound], order[sound]
         keep = np.concatenate([[True], np.diff(y) < -1e-13 * y[1:]]) & (y < 1.0 - 1e-13) & (y > 0.0)
+        bounds = {side: r[order[keep]] for side, r in bounds.items()}
         p = self.weight * np.concatenate([[1.0], y[keep]])
         phi = self.weight * np.concatenate([[mean], share[keep]])
         slope = np.concatenate([[mean if self.pattern == "" else self.floor()], slope[keep]])
+        bend = np.concatenate([[0.0], self._bend(bounds)]) / self.weight if bounds else np.zeros(p.size - 1)
         if self.weight < 0.5:  # beyond the cone the score is 0: Phi is flat up to 1/2
             p, phi, slope = (np.concatenate([[a], b]) for a, b in ((0.5, p), (phi[0], phi), (0.0, slope)))
-        return curve_from_nodes(p, phi, slope)
+            bend = np.concatenate([[0.0], bend])
+        return curve_from_nodes(p, phi, slope, error=self._error(bounds), bend=bend)
+
+    def _error(self, bounds: Mapping[str, np.ndarray]) -> float:
+        """Relative error of p, Phi and the threshold at the nodes.
+
+        A node is the set of t = rate·r**power beyond the double that was computed for it, so p and Phi belong to one set. What differs:
+        the incomplete gamma functions and their shapes, the moments, the threshold, and the scores at the two ends of two-sided sets.
+        """
+        law = self.law
+        units = float(TRUSTED["gammainc"] + TRUSTED["gamma_ratio"] + 64)
+        for _, q in self.terms:
+            ratio = abs(q) / law.power
+            units += 2.0 * ratio * (abs(math.log(law.rate)) + 2.0 * TRUSTED["pow"])
+        shapes = [law.shape, *(law.shifted(q) for _, q in self.terms)]
+        units += max(3.0 * law.sensitivity(s, r) for s in shapes for r in bounds.values()) if bounds else 0.0
+        if len(bounds) == 2:  # a set whose ends have scores c·(1 ± e) misses at most e·c of each unit of mass
+            outer, inner = (self.value(bounds[side]) for side in ("outer", "inner"))
+            units += float(np.max(np.abs(outer - inner) / np.minimum(outer, inner))) / UNIT
+        return units * UNIT
+
+    def _bend(self, bounds: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Lower bounds of -Phi'' for weight 1 between neighbouring nodes (the first is the whole cone's): 1/Σ f_t/|dc/dt|."""
+        total: np.ndarray | float = 0.0
+        for r in bounds.values():
+            low, high = np.minimum(r[:-1], r[1:]), np.maximum(r[:-1], r[1:])
+            rise, fall = np.zeros_like(low), np.zeros_like(low)  # |t·dc/dt|: each term at the end that makes the sum least
+            for c, q in self.terms:
+                a, ends = c * q / self.law.power, (low**q, high**q)
+                rise = rise + np.minimum(a * ends[0], a * ends[1])
+                fall = fall + np.minimum(-a * ends[0], -a * ends[1])
+            total = total + self.law.largest_density(low, high) / np.maximum(np.maximum(rise, fall), 0.0)
+        return np.nan_to_num(1.0 / np.asarray(total), nan=0.0, posinf=0.0)
 
     def floor(self) -> float:
         """The smallest score inside the cone (its limit), the slope of Phi just below the cone's mass."""
@@ -120,18 +156,20 @@ class GreedySet:
             low, high = (middle, high) if derivative < 0 else (low, middle)
         return math.exp(0.5 * (low + high))
 
-    def _greedy(self, tails: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(P(score ≥ c), E[score; score ≥ c], c) given A = 1, at thresholds c that reach the given tails."""
+    def _greedy(
+        self, tails: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        """(P(score ≥ c), E[score; score ≥ c], c, the sets' ends) given A = 1, at thresholds c that reach the given tails."""
         law, terms = self.law, self.terms
         moments = [c * law.moment(q) for c, q in terms]
         if self.pattern == "+":
             r = law.upper_quantile(tails)
             share = sum(m * law.upper(q, r) for m, (_, q) in zip(moments, terms, strict=True))
-            return law.upper(0.0, r), share, self.value(r)
+            return law.upper(0.0, r), share, self.value(r), {"outer": r}
         if self.pattern == "-":
             r = law.quantile(tails)
             share = sum(m * law.lower(q, r) for m, (_, q) in zip(moments, terms, strict=True))
-            return law.lower(0.0, r), share, self.value(r)
+            return law.lower(0.0, r), share, self.value(r), {"inner": r}
         lowest = self.lowest()
         right, left = law.upper_quantile(tails), law.quantile(tails)
         right, left = right[right > lowest], left[(left < lowest) & (left > 0.0)]
@@ -144,6 +182,7 @@ class GreedySet:
             law.upper(0.0, outer) + law.lower(0.0, inner),
             share,
             np.minimum(self.value(outer), self.value(inner)),
+            {"outer": outer, "inner": inner},
         )
 
 
@@ -157,30 +196,39 @@ def cone_curve(greedy: GreedySet) -> RadiusCurve:
 def binomial_curve(dim: int, slope: float) -> RadiusCurve:
     """The radius curve of the score slope · (2 Bin(dim, 1/2) - dim), exactly piecewise linear in p."""
     require(dim <= LATTICE_LIMIT, f"this radius is computed up to dimension {LATTICE_LIMIT}, not {dim}")
-    count = np.arange((dim + 1) // 2, dim + 1, dtype=np.float64)  # the half with score ≥ 0
-    with np.errstate(under="ignore"):
-        mass = np.concatenate([[1.0], np.cumprod((dim - count[:-1]) / (count[:-1] + 1.0))])
+    # the half with score ≥ 0, up to 16 standard deviations: beyond lies less than 2^-180 of the law
+    last = min(dim, dim // 2 + math.ceil(8.0 * math.sqrt(dim)) + 8)
+    count = np.arange((dim + 1) // 2, last + 1, dtype=np.float64)
+    mass = np.concatenate([[1.0], np.cumprod((dim - count[:-1]) / (count[:-1] + 1.0))])
     total = 2.0 * mass.sum() - (mass[0] if dim % 2 == 0 else 0.0)
     mass /= total
     tail = np.cumsum(mass[::-1])[::-1]
     score = slope * (2.0 * count - dim)
     share = np.cumsum((mass * score)[::-1])[::-1]
+    # IEEE arithmetic alone: the n-th mass is a product of n quotients, and all that is summed is positive
+    error = (16.0 * count.size + 64.0) * UNIT
     keep = (score > 0.0) & (tail > 2.0**-60)
+    below, fallen = np.append(tail[1:], 0.0)[keep], np.append(share[1:], 0.0)[keep]
     p, phi, level = tail[keep], share[keep], score[keep]
     # below a knot the next higher score is taken away last: the slope there is the knot's own score
     if dim % 2 == 0:
-        p, phi, level = (
-            np.concatenate([[0.5], p]),
-            np.concatenate([[phi[0]], phi]),
-            np.concatenate([[0.0], level]),
+        p, phi, level, below, fallen = (
+            np.concatenate([[first], column])
+            for first, column in (
+                (0.5, p),
+                (phi[0], phi),
+                (0.0, level),
+                (p[0], below),
+                (phi[0], fallen),
+            )
         )
     else:
         p[0] = 0.5
     # at most a halving of p from node to node: beyond, the slack at a node would be magnified by the logarithm
     columns: list[list[float]] = [[], [], []]
-    for a, s, b, f in zip(p, level, [*p[1:], 0.0], [*phi[1:], 0.0], strict=True):
+    for a, s, b, f in zip(p, level, below, fallen, strict=True):
         for h in range(max(1, math.ceil(math.log2(a / max(b, 2.0**-60))))):
             q = a * 0.5**h
             for column, entry in zip(columns, (q, f + s * (q - b), s), strict=True):
                 column.append(float(entry))
-    return curve_from_nodes(*(np.array(column) for column in columns), linear=True)
+    return curve_from_nodes(*(np.array(column) for column in columns), error=error, linear=True)

@@ -120,10 +120,10 @@ class _Slope:
         self.x, self.log_score = x[keep], np.minimum.accumulate(log_score[keep])
         self.masses = self.at(self.mass, self.x, False)[0]
 
-    def boundary(self, log_c: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(x with |psi'(x)| = c, whether the level set reaches into the piece at all, log of a lower bound of |psi'(x)|).
+    def boundary(self, log_c: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """(x with |psi'(x)| = c, whether the level set reaches into the piece at all, logs of bounds of |psi'(x)|, lower and upper).
 
-        The bound is NaN where c lies outside the piece's scores: there it says nothing about thresholds.
+        The bounds are NaN where c lies outside the piece's scores: there they say nothing about thresholds.
         """
         levels = -self.log_score  # ascending
         j = np.clip(np.searchsorted(levels, -log_c, side="left"), 1, levels.size - 1)
@@ -136,8 +136,24 @@ class _Slope:
         )
         x = np.where(full, self.bottom, x)
         steep, error = self.law.chart.enclosed(x)
-        least = np.log(np.maximum(np.abs(steep) - error, 0.0) / self.law.chart.radius(x)[0])
-        return x, reached, np.where(inside, least, np.nan)
+        r = self.law.chart.radius(x)[0]
+        least, most = np.log(np.maximum(np.abs(steep) - error, 0.0) / r), np.log((np.abs(steep) + error) / r)
+        return x, reached, np.where(inside, least, np.nan), np.where(inside, most, np.nan)
+
+    def spread(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Upper bounds of |d mass/dc| where the boundary moves from a to b (in x), from the score's slope and the law's by intervals."""
+        chart, density = self.law.chart, self.law.density
+        weights = []
+        for x in (a, b):
+            r, rest = chart.radius(x)
+            weights.append(self.law.fine.weight(x) / np.where(x > chart.junction, rest, r))
+        radii = [chart.radius(x)[0] for x in (a, b)]
+        low, high = np.minimum(*radii) * (1.0 - 1e-15), np.maximum(*radii) * (1.0 + 1e-15)
+        cells = Interval(low, high)
+        slope = abs(enclose(density.steepness, cells)[0] - (self.law.exponent - 1.0)).high
+        bend = abs(enclose(density.bend, cells)[0]).low
+        largest = np.maximum(*weights) * np.exp(slope * np.log(high / low) * 1.001)
+        return np.where(a == b, 0.0, largest * high * high / bend)
 
 
 def _parts(law: RadialLaw) -> tuple[list[_Slope], _Steps]:
@@ -214,16 +230,22 @@ def radial_curve(weight: float, law: RadialLaw) -> RadiusCurve:
     """
     require(0.0 < weight <= 0.5, f"the weight must be in (0, 1/2], not {weight!r}")
     with np.errstate(all="ignore"):
-        p, phi, slope = _nodes(law)
-    p, phi, slope = weight * p, weight * phi, slope.copy()
+        p, phi, slope, steep, bend = _nodes(law)
+    p, phi, slope, bend = weight * p, weight * phi, slope.copy(), bend / weight
     p[0] = weight
     if weight < 0.5:  # beyond the cone the score is 0: Phi is flat up to 1/2
-        p, phi, slope = (np.concatenate([[a], b]) for a, b in ((0.5, p), (phi[0], phi), (0.0, slope)))
-    return curve_from_nodes(p, phi, slope)
+        p, phi, slope, steep, bend = (
+            np.concatenate([[a], b])
+            for a, b in ((0.5, p), (phi[0], phi), (0.0, slope), (0.0, steep), (0.0, bend))
+        )
+    return curve_from_nodes(p, phi, slope, steep=steep, bend=bend)
 
 
-def _nodes(law: RadialLaw) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(share of the law, E[score; its highest], threshold) by descending share from 1; shares from below, E from above."""
+def _nodes(law: RadialLaw) -> tuple[np.ndarray, ...]:
+    """(share of the law, E[score; its highest], threshold from below and above, bend) by descending share from 1.
+
+    Shares from below, E from above; bend bounds minus the second derivative between neighbours from below.
+    """
     whole, cap = law.law_sums.whole, law.cap
     finite = law.law_sums.total * np.expm1(np.minimum(law.fine.error, 1.0))
     drift = float(finite.sum()) / whole + 1e-15 + cap.doubt
@@ -256,10 +278,12 @@ def _nodes(law: RadialLaw) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             score + partial * steps.mass[this] * top,
             score_error + partial * steps.error[this] * top,
         )
-    lowest, off = log_c.copy(), np.zeros_like(log_c)
+    lowest, highest, off = log_c.copy(), log_c.copy(), np.zeros_like(log_c)
+    places = []
     for piece in slopes:
-        x, reached, least = piece.boundary(log_c)
-        lowest = np.fmin(lowest, least)
+        x, reached, least, most = piece.boundary(log_c)
+        places.append((piece, x, reached))
+        lowest, highest = np.fmin(lowest, least), np.fmax(highest, most)
         off = np.fmax(off, np.abs(least - log_c))
         for total, lost, sums, scored in (
             (mass, mass_error, piece.mass, False),
@@ -285,18 +309,28 @@ def _nodes(law: RadialLaw) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     sound = np.isfinite(y) & np.isfinite(phi) & np.isfinite(threshold) & (y > 0.0) & (phi > 0.0)
     sound &= (mass_error < 1e-3 * mass) & (off < 0.1)
     phi = phi + off * threshold * y * (1.0 + off)  # what boundaries that miss the threshold can cost
-    y, phi, threshold = y[sound], phi[sound], threshold[sound]
-    order = np.argsort(-y, kind="stable")
-    y, phi, threshold = y[order], phi[order], threshold[order]
+    order = np.flatnonzero(sound)[np.argsort(-y[sound], kind="stable")]
+    y, phi, threshold, ceiling = y[order], phi[order], threshold[order], np.exp(highest)[order]
+    own = phi
     # every node's tangent bounds Phi below it, the next node's Phi as well
     before = np.concatenate([[mean], phi[:-1]])
     phi = np.minimum(phi, before - np.concatenate([[floor], threshold[:-1]]) * -np.diff(y, prepend=1.0))
     phi = np.minimum.accumulate(phi)
+    ceiling = np.where(phi < own, np.inf, ceiling)  # a bound from elsewhere has no slope of its own
     keep = (np.diff(np.concatenate([[1.0], y])) < -1e-13 * y) & (y < 1.0 - 1e-13)
-    return tuple(
-        np.concatenate([[first], column[keep]])
-        for first, column in ((1.0, y), (mean, phi), (floor, threshold))
-    )  # type: ignore[return-value]
+    order = order[keep]
+    # between neighbours: no step may be taken, and the errors of the masses must be far below their difference
+    spread = sum(
+        (np.where(reached[order[1:]], piece.spread(x[order[:-1]], x[order[1:]]), 0.0) for piece, x, reached in places),
+        np.zeros(max(order.size - 1, 0)),
+    )  # fmt: skip
+    lost = mass_error[order] / whole + drift * y[keep]
+    plain = (np.diff(full[order]) == 0) & (np.diff(partial[order]) == 0.0)
+    plain &= lost[:-1] + lost[1:] < 1e-4 * -np.diff(y[keep])
+    bend = np.where(plain & (spread > 0.0), whole / spread, 0.0)
+    columns = ((1.0, y), (mean, phi), (floor, threshold), (np.inf, ceiling))
+    nodes = (np.concatenate([[first], column[keep]]) for first, column in columns)
+    return (*nodes, np.concatenate([[0.0], np.nan_to_num(bend, nan=0.0, posinf=0.0)]))
 
 
 def _thresholds(
