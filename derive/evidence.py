@@ -54,10 +54,14 @@ def evidence(family: Family, module: ModuleType) -> Evidence:
                 function = getattr(module, f"radius_l{adversary}{member.suffix}")
                 _compare(member.family, function, adversary, dim, {}, CONFIDENCES[:2], found)
     lines = [_proved(family)]
-    if any(not isinstance(d.evaluation, Closed | Lattice | LevelSet) for d in family.native.values()):
+    kinds = [d.evaluation for d in family.native.values()]
+    if any(isinstance(kind, Cone | Lattice) for kind in kinds):
         lines.append(
-            "tested    float64 nodes of the curves and tables, with a slack downwards that is measured; between nodes of a curve concavity "
-            "proves the bound"
+            "proved    curves: nodes with the errors of their primitives, two tangents and a bound on the curvature between them"
+        )
+    if any(not isinstance(kind, Closed | Cone | Lattice | LevelSet) for kind in kinds):
+        lines.append(
+            "tested    the law by quadrature, or the interpolant of a formula, in float64: what its series leave out, with a slack that is measured"
         )
     if hasattr(module, "TABLES"):
         count = len(module.TABLES)

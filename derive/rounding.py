@@ -14,7 +14,7 @@ import numpy as np
 import scipy.special as sc
 import sympy as sp
 
-from derive.formula import Expm1, Log1p, fail, gap, rho
+from derive.formula import Expm1, Log1p, NormalQuantile, fail, gap, rho
 from derive.formula import dim as dim_symbol
 from derive.tail import LogFail, RhoQuantile, accurate
 from generated.special.errors import TRUSTED, UNIT
@@ -50,16 +50,17 @@ class Rounded:
         )
 
 
-def rounding_bound(radius: sp.Expr) -> float:
+def rounding_bound(radius: sp.Expr, *, logarithm: bool = False) -> float:
     """The largest relative error of the code for this radius, in units of 2^-53; inf where none can be shown.
 
-    NotImplementedError for parameters other than the dimension and for functions without a trusted error.
+    logarithm: with 1 - rho down to 2^-1022, as it comes from its logarithm; below exp(-600), where the code goes on with the logarithm
+    itself, a logarithm or a quantile of 1 - rho is as accurate as above it. NotImplementedError for parameters other than the dimension and for functions without a trusted error.
     """
     others = radius.free_symbols - {gap, fail, rho, dim_symbol}
     if others:
         raise NotImplementedError(f"no error bound for a formula in {sorted(map(str, others))}")
     with np.errstate(all="ignore"):
-        value = _Walk(radius.has(dim_symbol)).of(accurate(radius))
+        value = _Walk(radius.has(dim_symbol), -1022 if logarithm else -54).of(accurate(radius))
         ratio = value.error / value.low
     return float(np.max(np.where((value.low > 0.0) & np.isfinite(ratio), ratio, np.inf))) / UNIT
 
@@ -67,16 +68,16 @@ def rounding_bound(radius: sp.Expr) -> float:
 class _Walk:
     """The boxes, and the rules for each kind of expression."""
 
-    def __init__(self, dims: bool) -> None:
-        steps = 2.0 ** (np.arange(52 * PARTS + 1) / PARTS - 54.0)  # 2^-54 … 1/4
-        steps[-1] = 0.25
-        none = np.zeros(2 * (steps.size - 1))
+    def __init__(self, dims: bool, least: int) -> None:
+        near, far = (2.0 ** (np.arange((-2 - n) * PARTS + 1) / PARTS + n) for n in (-54, least))  # 2^n … 1/4
+        near[-1] = far[-1] = 0.25
+        none = np.zeros(near.size + far.size - 2)
         self.gap = (
-            np.concatenate([steps[:-1], 0.5 - steps[1:]]),
-            np.concatenate([steps[1:], 0.5 - steps[:-1]]),
+            np.concatenate([near[:-1], 0.5 - far[1:]]),
+            np.concatenate([near[1:], 0.5 - far[:-1]]),
         )
         self.fail = 0.5 - self.gap[1], 0.5 - self.gap[0]
-        self.fail[0][steps.size - 1 :], self.fail[1][steps.size - 1 :] = steps[:-1], steps[1:]
+        self.fail[0][near.size - 1 :], self.fail[1][near.size - 1 :] = far[:-1], far[1:]
         self.none = none
         low = np.array([1.0, 2.0, 3.0, *(2.0 ** np.arange(2, 53))]) if dims else np.array([1.0])
         high = np.array([1.0, 2.0, 4.0, *(2.0 ** np.arange(3, 54))]) if dims else np.array([1.0])
@@ -214,3 +215,30 @@ def _where(mask: np.ndarray, a: Rounded, b: Rounded) -> Rounded:
     return Rounded(
         np.where(mask, a.low, b.low), np.where(mask, a.high, b.high), np.where(mask, a.error, b.error)
     )
+
+
+def falls_with(e: sp.Expr, argument: sp.Symbol) -> bool | None:
+    """Whether a formula never rises (True) or never falls (False) with one argument, its other ones fixed; None where that is not seen.
+
+    By its structure alone: sums, minima, products with constants and the dimension, and functions that increase. A formula without
+    the argument counts as either, here as True.
+    """
+    if not e.has(argument):
+        return True
+    if e == argument:
+        return False
+    if isinstance(e, sp.Add | sp.Min):
+        found = {falls_with(a, argument) for a in e.args if a.has(argument)}
+        return found.pop() if len(found) == 1 else None
+    if isinstance(e, sp.Mul):
+        rest, inner = e.as_independent(argument, as_Add=False)
+        inside = None if isinstance(inner, sp.Mul) else falls_with(inner, argument)
+        if inside is None or not (rest.is_positive or rest.is_negative):
+            return None
+        return inside if rest.is_positive else not inside
+    if isinstance(e, sp.Pow) and not e.exp.has(argument) and (e.exp.is_positive or e.exp.is_negative):
+        inside = falls_with(e.base, argument) if e.base.is_nonnegative or e.exp == -1 else None
+        return inside if inside is None or e.exp.is_positive else not inside
+    if isinstance(e, sp.log | sp.exp | Log1p | Expm1 | NormalQuantile):
+        return falls_with(e.args[0], argument)
+    return None

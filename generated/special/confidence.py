@@ -103,14 +103,16 @@ def prepare(rho: Array | None, log_fail: Array | None = None) -> Confidence:
 
 
 def _from_logarithm(xp: SimpleNamespace, given: Array, valid: Array | None) -> Confidence:
-    """1 - rho from above (the exponential is trusted to a relative 2^-50), the others from below."""
+    """1 - rho from above (the exponential is trusted to a relative 2^-50, the product adds 2^-53), the others from below."""
     above = given < -math.log(2.0)  # the double is below log 2: what lies between counts as 1/2
     above = above if valid is None else above & valid
     log = xp.where(above, given, -1.0)
-    fail = xp.minimum(xp.exp(log) * (1.0 + 2.0**-50) + SMALLEST, 0.5)
+    fail = xp.minimum(xp.exp(log) * (1.0 + 2.0**-49) + SMALLEST, 0.5)
     rho = 1.0 - fail
     rho = rho - 2.0**-53 * _as_double((1.0 - rho) < fail)  # exact: the difference has few bits
-    return Confidence(xp, above, valid, rho, fail, 0.5 - fail, log)
+    gap = 0.5 - fail  # exact down to fail = 1/4, then a multiple of 2^-54
+    gap = gap - 2.0**-54 * _as_double((0.5 - gap) < fail)
+    return Confidence(xp, above, valid, rho, fail, gap, log)
 
 
 def _as_double(mask: Array) -> Array:

@@ -29,6 +29,13 @@ SURE = 1.0 - 2.0**-10
 """What of a bound on the curvature is used: it is computed with far smaller errors."""
 
 
+CLOSE = 2.0**-30
+"""For 1 - rho ≥ NEAREST_FAIL, the tangent at a node lies below the integral from there by at most this share of the radius. So the
+difference of two radii of a curve, the one nearer to 1/2 times 1 + 2·CLOSE, is at most that of the exact ones: between nodes the pieces are
+bounds themselves. Pieces on which the chord does not show it are shortened."""
+NEAREST_FAIL = 2.0**-21
+
+
 SHIFT = 52 - 10
 """Bits of a double below its bucket: 1024 buckets to a factor of two."""
 _NEAREST, _QUARTER = 2.0**-24, 0.25
@@ -128,8 +135,31 @@ def curve_from_nodes(
         most = np.maximum(top[:-1], top[1:] + high[1:] * right)
         pieces = pieces + SURE * bend * (cubes / 6.0) / most / most
     # a piece is off by 40 units at most, the sum of n positive numbers by n
-    radius = np.concatenate([[0.0], np.cumsum(pieces)]) * (1.0 - (p.size + 64) * UNIT)
+    down = 1.0 - (p.size + 64) * UNIT
+    radius = np.concatenate([[0.0], np.cumsum(pieces)]) * down
+    doubt = _above(step, phi[:-1] * (1.0 - slack), phi[1:] * (1.0 - slack)) - _falling(step, top[:-1], low[:-1])
+    doubt = np.where(p[:-1] >= NEAREST_FAIL, doubt, 0.0)
+    if bool((doubt > CLOSE * radius[1:]).any()):
+        radius = _lowered(pieces, doubt) * down
     return RadiusCurve(p, top, low, radius)
+
+
+def _above(step: np.ndarray, phi: np.ndarray, next_phi: np.ndarray) -> np.ndarray:
+    """int dp/Phi over pieces from above: Phi lies over its chord."""
+    least, most = np.minimum(phi, next_phi), np.maximum(phi, next_phi)
+    x = (most - least) / least
+    safe = np.maximum(x, 1e-8)
+    return step / least * np.where(x > 1e-8, np.log1p(safe) / safe, 1.0) * (1.0 + 2.0**-45)
+
+
+def _lowered(pieces: np.ndarray, doubt: np.ndarray) -> np.ndarray:
+    """Sums of the pieces less what makes `doubt` at most CLOSE times the sum up to the piece's end."""
+    radius = [0.0]
+    for piece, most in zip(pieces.tolist(), doubt.tolist(), strict=True):
+        excess = max((most - CLOSE * (radius[-1] + piece)) / (1.0 - CLOSE), 0.0)
+        require(excess <= piece, "curve: its nodes are too far apart")
+        radius.append(radius[-1] + piece - excess)
+    return np.array(radius)
 
 
 def _falling(step: np.ndarray, top: np.ndarray, slope: np.ndarray) -> np.ndarray:

@@ -84,8 +84,9 @@ class GreedySet:
 
     def _curve(self) -> RadiusCurve:
         mean, tails = self.mean(), 2.0 * sc.ndtr(-8.7 * (np.arange(1, NODES) / NODES) ** 2.5)
+        bounds: dict[str, np.ndarray] = {}
         if self.pattern == "":
-            y, share, slope, bounds = tails, tails * mean, np.full_like(tails, mean), {}
+            y, share, slope = tails, tails * mean, np.full_like(tails, mean)
         else:
             y, share, slope, bounds = self._greedy(tails)
         order = np.argsort(-y, kind="stable")

@@ -25,14 +25,15 @@ from generated.special.arguments import Array, best, require
 from generated.special.traced import tracing
 
 CLOSED, CURVE = 2.0**-40, 2.0**-29
-"""By how much differential radii lie below the exact ones at most, relative, for 1 - rho ≥ FARTHEST (tested against enclosures):
-closed formulas, and curves and tables. Differences of radii rest on it."""
+"""The difference R(p) - (1 + this)·R(q), p > q, of differential radii is at most that of the exact ones, for 1 - q ≥ FARTHEST: closed
+formulas lie that close below the exact radius (twice their slack of 246 units, and the factor of a conversion); curves see to it when
+they are built (curve.CLOSE), tables of interpolants are tested against enclosures."""
 FARTHEST = 2.0**-20
 TINY = 2.0**-20
 _HALF_DOWN = 0.5 * (1.0 - 2.0**-52)
 """Half, rounded so that the half of a rounded sum is below the half of the sum."""
-_FACTOR_DOWN = 1.0 - 2.0**-51
-"""Absorbs the rounding of a conversion factor and of its product with the scale."""
+_FACTOR_DOWN = 1.0 - 2.0**-49
+"""Absorbs the rounding of a conversion factor (a power or a quotient, trusted to 8 units of 2^-53) and of two products: 16 units."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def runner_up_radius(rho: Array, runner_up: Array, routes: Sequence[Route], scal
     safe_near = xp.where(known, near, 0.5 + zero)
     # 1 - p_b keeps few digits of a small p_b, its logarithm all; rounded up by more than log errs
     tiny = (other > 0.0) & (other < TINY)
-    log_other = xp.log(xp.where(tiny, other, 0.25 + zero)) * (1.0 - 2.0**-50)
+    log_other = xp.log(xp.where(tiny, other, 0.25 + zero)) * (1.0 - 2.0**-49)
     for route in routes:
         if route.accuracy is None:
             continue

@@ -9,9 +9,10 @@ import sympy as sp
 
 from derive.derivation import Closed
 from derive.engine import derive_family
-from derive.formula import Expm1, Log1p, dim, fail, gap
-from derive.rounding import rounding_bound
+from derive.formula import Expm1, Log1p, dim, fail, gap, rho
+from derive.rounding import falls_with, rounding_bound
 from derive.spec import known_specs
+from derive.tail import LogFail, RhoQuantile, accurate
 from generated.special.errors import ROUNDING
 
 SPECS = known_specs(Path(__file__).resolve().parents[2] / "derive" / "specs")
@@ -33,6 +34,29 @@ def test_the_slack_of_every_closed_radius_covers_its_rounding(name: str) -> None
     assert radii
     for radius in radii:
         assert 0.0 < rounding_bound(radius) <= ROUNDING, radius
+
+
+@pytest.mark.parametrize(
+    "name", ["exp_l1", "exp_linf", "gaussian", "generalized_normal", "laplace", "uniform"]
+)
+def test_a_radius_from_the_logarithm_is_covered_as_well(name: str) -> None:
+    """Its slack covers the rounding down to 1 - rho = 2^-1022; with 1 - rho rounded up, rho and rho - 1/2 down, it can only be smaller."""
+    for radius in _closed(name):
+        assert 0.0 < rounding_bound(radius, logarithm=True) <= ROUNDING, radius
+        code = accurate(radius).replace(
+            lambda e: isinstance(e, LogFail | RhoQuantile), lambda e: e.written_out
+        )
+        assert code.has(fail, gap, rho)
+        for argument, falls in ((fail, True), (gap, False), (rho, False)):
+            assert not code.has(argument) or falls_with(code, argument) is falls, (code, argument)
+
+
+def test_a_formula_that_rises_is_seen() -> None:
+    assert falls_with(sp.log(fail), fail) is False
+    assert falls_with(-sp.log(2 * fail) + 3 * gap, gap) is False
+    assert falls_with(fail - sp.log(fail), fail) is None
+    assert falls_with(sp.Min(-fail, 1 / fail), fail) is True
+    assert falls_with(fail * (1 - fail), fail) is None
 
 
 def test_bounds_by_hand() -> None:

@@ -54,17 +54,6 @@ def test_gamma_ratio(x: float, y: float) -> None:
         assert abs(special.gamma_ratio(x, y) / reference - 1) < 1e-14
 
 
-def test_incomplete_gamma_functions_keep_the_slack() -> None:
-    """The slack at the nodes is 1.8e-12; the library's functions must be well inside it."""
-    with mpmath.workdps(50):
-        for shape in (0.5, 3.0, 64.0, 1536.0, 3072.0):
-            law = special.GammaLaw((shape,), 1.0, 1.0)
-            for tail in (0.4, 1e-3, 1e-9, 1e-16):
-                r = float(law.upper_quantile(np.array([tail]))[0])
-                reference = mpmath.gammainc(mpmath.mpf(shape), mpmath.mpf(r), mpmath.inf, regularized=True)
-                assert abs(float(law.upper(0.0, np.array([r]))[0]) / reference - 1) < 3e-13, (shape, tail)
-
-
 def test_other_score_shapes_are_refused() -> None:
     """Rising and then falling: {score ≥ c} is an interval, which these curves do not describe."""
     law = special.GammaLaw((3.0,), 1.0, 1.0)
