@@ -79,7 +79,9 @@ class RadiusCurve:
         guide = np.searchsorted(-self.p, -_bucket_tops(), side="right") - 1
         following = np.append(self.p[1:], -1.0)
         phi = np.maximum(self.phi, 1e-290)  # more is safe, and no quotient overflows
-        columns = (guide, following, self.p, 1.0 / phi, self.slope / phi, self.radius)
+        with np.errstate(over="ignore"):
+            steepness = np.minimum(self.slope / phi, 1e300)
+        columns = (guide, following, self.p, 1.0 / phi, steepness, self.radius)
         object.__setattr__(self, "_columns", columns)
 
     def __call__(self, at: Confidence) -> Array:

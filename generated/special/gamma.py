@@ -156,20 +156,20 @@ class GammaLaw:
     def upper_quantile(self, upper: Array) -> Array:
         return (sc.gammainccinv(self.shape, upper) / self.rate) ** (1.0 / self.power)
 
-    def sensitivity(self, shape: float, r: np.ndarray) -> float:
-        """Largest |d log F/d log shape| of P(shape, t) and Q(shape, t) at the radii r, each where it is the smaller tail.
+    def sensitivity(self, q: float, r: np.ndarray, *, upper: bool) -> np.ndarray:
+        """Bounds of |d log F/d log shape| for F = Q(shape, t) or P(shape, t) at the radii r, under the law weighted by r**q.
 
-        d log Q/ds = E[log T | T ≥ t] - digamma(s), which grows with t; beyond t the law falls at least as fast as
-        exp(-(1 - (s - 1)/t)·T). In the same way for P below t, where log T has a law that rises by s - t at least.
+        d log Q/ds = E[log T | T ≥ t] - digamma(s) grows from 0 with t; beyond t > s the law falls at least as fast as
+        exp(-(1 - (s - 1)/t)·T), so that E[log T/t | T ≥ t] ≤ 1/min(t, t - s + 1). In the same way P below t, where the law of log T
+        rises by s - t at least. Where t lies on the other side of the centre, a place there stands for it.
         """
-        t = self.to_t(np.asarray(r))
-        t = t[np.isfinite(t) & (t > 0.0)]
-        if not t.size:
-            return 0.0
-        low, high, centre = float(t.min()), float(t.max()), float(sc.digamma(shape))
-        upper = math.log(high) + (1.0 / min(high, high - shape + 1.0) if high > shape else 0.0) - centre
-        lower = centre - math.log(low) + (1.0 / (shape - low) if low < shape else 0.0)
-        return shape * max(abs(upper), abs(lower)) + 1.0
+        s, t = self.shifted(q), self.to_t(np.asarray(r, dtype=np.float64))
+        centre = float(sc.digamma(s))
+        if upper:
+            t = np.maximum(t, s + math.sqrt(s) + 1.0)
+            return s * (np.log(t) + 1.0 / np.minimum(t, t - s + 1.0) - centre) + 1.0
+        t = np.minimum(t, max(0.5 * s, s - math.sqrt(s)))
+        return s * (centre - np.log(t) + 1.0 / (s - t)) + 1.0
 
     def largest_density(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         """The largest density of log t between two radii, t = rate·r**power; unimodal, with its mode at t = shape."""

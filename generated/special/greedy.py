@@ -119,8 +119,15 @@ class GreedySet:
         for _, q in self.terms:
             ratio = abs(q) / law.power
             units += 2.0 * ratio * (abs(math.log(law.rate)) + 2.0 * TRUSTED["pow"])
-        shapes = [law.shape, *(law.shifted(q) for _, q in self.terms)]
-        units += max(3.0 * law.sensitivity(s, r) for s in shapes for r in bounds.values()) if bounds else 0.0
+        for q in (0.0, *(q for _, q in self.terms)) if bounds else ():
+            changes = {side: law.sensitivity(q, r, upper=side == "outer") for side, r in bounds.items()}
+            if len(bounds) == 1:
+                (worst,) = changes.values()
+            else:
+                outer, inner = law.upper(q, bounds["outer"]), law.lower(q, bounds["inner"])
+                parts = ((changes["outer"], outer), (changes["inner"], inner))
+                worst = sum(np.where(m > 0.0, change * m, 0.0) for change, m in parts) / (outer + inner)
+            units += 3.0 * float(np.max(worst))  # a shape is rounded twice at most
         if len(bounds) == 2:  # a set whose ends have scores c·(1 ± e) misses at most e·c of each unit of mass
             outer, inner = (self.value(bounds[side]) for side in ("outer", "inner"))
             units += float(np.max(np.abs(outer - inner) / np.minimum(outer, inner))) / UNIT

@@ -113,6 +113,20 @@ def test_differences_of_radii_are_bounds_themselves(count: int) -> None:
     assert CURVE >= 2.0 * CLOSE and FARTHEST >= 2.0 * NEAREST_FAIL
 
 
+@pytest.mark.parametrize("shape", [0.3, 1.0, 7.5, 300.0, 20000.0])
+def test_the_sensitivity_to_the_shape_is_bounded(shape: float) -> None:
+    """|d log F/d log shape| of both tails, by differences in 60 digits."""
+    law = GammaLaw((shape,), 1.0, 1.0)
+    with mp.workdps(60):
+        step = mp.mpf(10) ** -20 * shape
+        for z in (-7.0, -3.0, -0.5, 0.5, 3.0, 7.0):
+            t = shape * math.exp(z / math.sqrt(shape) * (1.0 if shape > 5.0 else 0.5))
+            for upper, ends in ((True, (t, mp.inf)), (False, (0, t))):
+                tails = [mp.gammainc(shape + h, *ends, regularized=True) for h in (step, -step)]
+                exact = abs(mp.log(tails[0] / tails[1])) / (2 * step) * shape
+                assert exact <= float(law.sensitivity(0.0, np.array([t]), upper=upper)[0])
+
+
 @pytest.mark.parametrize("greedy", LAWS, ids=lambda g: f"{g.pattern}{g.law.numerator}")
 def test_the_curvature_is_bounded_from_below(greedy: GreedySet) -> None:
     """-Phi'' = |dc/dp| between neighbouring nodes, by the exact masses of a smaller step: never below the bound, and close to it."""
