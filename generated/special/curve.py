@@ -133,6 +133,8 @@ def curve_from_nodes(
     pieces = _falling(left, top[:-1], low[:-1]) + _rising(right, top[1:], high[1:])
     if bend is not None:
         blur = 2.0 * error * p[:-1]  # how far the exact nodes may lie from these
+        with np.errstate(all="ignore"):
+            bend = np.fmin(bend, np.maximum(high[1:] - low[:-1], 0.0) / step)  # no more than the slope's whole change
         cubes = np.maximum(left - blur, 0.0) ** 3 + np.maximum(right - blur, 0.0) ** 3
         most = np.maximum(top[:-1], top[1:] + high[1:] * right)
         pieces = pieces + SURE * bend * (cubes / 6.0) / most / most

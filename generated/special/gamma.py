@@ -163,16 +163,20 @@ class GammaLaw:
         exp(-(1 - (s - 1)/t)·T), so that E[log T/t | T ≥ t] ≤ 1/min(t, t - s + 1). In the same way P below t, where the law of log T
         rises by s - t at least. Where t lies on the other side of the centre, a place there stands for it.
         """
-        s, t = self.shifted(q), self.to_t(np.asarray(r, dtype=np.float64))
-        centre = float(sc.digamma(s))
+        s, centre = self.shifted(q), float(sc.digamma(self.shifted(q)))
+        r = np.asarray(r, dtype=np.float64)
+        log_t, t = math.log(self.rate) + self.power * np.log(r), self.to_t(r)  # t may underflow where r does not
         if upper:
-            t = np.maximum(t, s + math.sqrt(s) + 1.0)
-            return s * (np.log(t) + 1.0 / np.minimum(t, t - s + 1.0) - centre) + 1.0
-        t = np.minimum(t, max(0.5 * s, s - math.sqrt(s)))
-        return s * (centre - np.log(t) + 1.0 / (s - t)) + 1.0
+            least = s + math.sqrt(s) + 1.0
+            t, log_t = np.maximum(t, least), np.maximum(log_t, math.log(least))
+            return s * (log_t + 1.0 / np.minimum(t, t - s + 1.0) - centre) + 1.0
+        most = max(0.5 * s, s - math.sqrt(s))
+        t, log_t = np.minimum(t, most), np.minimum(log_t, math.log(most))
+        return s * (centre - log_t + 1.0 / (s - t)) + 1.0
 
     def largest_density(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         """The largest density of log t between two radii, t = rate·r**power; unimodal, with its mode at t = shape."""
-        s, ends = self.shape, (self.to_t(low), self.to_t(high))
-        at = np.where((ends[0] < s) & (s < ends[1]), s, np.where(ends[1] <= s, ends[1], ends[0]))
-        return np.exp(s * np.log(at) - at - sc.gammaln(s))
+        s = self.shape
+        ends = [math.log(self.rate) + self.power * np.log(r) for r in (low, high)]  # t may underflow where r does not
+        at = np.clip(math.log(s), *ends)
+        return np.maximum(np.exp(s * at - np.exp(at) - sc.gammaln(s)), 1e-290)

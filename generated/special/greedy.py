@@ -126,7 +126,8 @@ class GreedySet:
             else:
                 outer, inner = law.upper(q, bounds["outer"]), law.lower(q, bounds["inner"])
                 parts = ((changes["outer"], outer), (changes["inner"], inner))
-                worst = sum(np.where(m > 0.0, change * m, 0.0) for change, m in parts) / (outer + inner)
+                total = np.maximum(outer + inner, 1e-300)  # a term without mass says nothing
+                worst = sum(np.where(m > 0.0, change * m, 0.0) for change, m in parts) / total
             units += 3.0 * float(np.max(worst))  # a shape is rounded twice at most
         if len(bounds) == 2:  # a set whose ends have scores c·(1 ± e) misses at most e·c of each unit of mass
             outer, inner = (self.value(bounds[side]) for side in ("outer", "inner"))
