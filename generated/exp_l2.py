@@ -23,7 +23,7 @@ Radii at scale 1, for rho > 1/2 (0 below):
 
 Verified when this file was written:
     proved    the Pearson identity of the radial law; psi' equals its sum of powers; R(1/2) = 0
-    enclosed  14 shipped tables: proved by ball arithmetic to lie below the level-set radius at every double rho
+    enclosed  22 shipped tables: proved by ball arithmetic to lie below the level-set radius at every double rho
     enclosed  10 radii (dim 2, 64, 3072): none above its ball-arithmetic lower end, all within 1e-12 of it (relative)
 """
 
@@ -48,17 +48,25 @@ TABLES: dict[str, str] = {
     "exp_l2_l2_d12288_j=0_k=1.json": "b12bc2e6c2711841b501194acdd61e36943fbcc9c23c8c87f188d2a5c9a148e4",
     "exp_l2_l2_d12288_j=0_k=10.json": "87a4a858f334b5caf12663b29b7c9c45f1876c454f25abeeae6c2c9eb85f0ac4",
     "exp_l2_l2_d12288_j=0_k=4.json": "d6e248183694eda701e69d816c8101c3b67510775280c3bddc17fcaf280dcea9",
+    "exp_l2_l2_d12288_j=12280_k=2.json": "6282b7dea9d4a6ebbc2d0d13107a59bce2fa91258ec9e130e5567f4145228c2a",
+    "exp_l2_l2_d12288_j=6144_k=2.json": "dc31884ad0515f65a0f204d570a451a005ae803ce394d128444b7207835bd46c",
     "exp_l2_l2_d150528_j=0_k=1.json": "f510d3379b3a6a363825306b22df2d9d2001aad13996cde8fe5934b4e7b9ecc6",
     "exp_l2_l2_d150528_j=0_k=10.json": "e7f0e74f8a0c933a3eb7a21326e9950a0bd4028d891eccd3c22c43a1c8860711",
     "exp_l2_l2_d150528_j=0_k=4.json": "65e58c7b415067a0ff145027a488bc6d418640a6b26bb94abd72b74935f9dea2",
+    "exp_l2_l2_d150528_j=75264_k=2.json": "f7f1c860c2363480ea0adfacbebee3a234c60bce4a896fca79a9a5d6dec2f1d1",
     "exp_l2_l2_d3072_j=0_k=1.json": "eead2baf6cdda2060583335f710b8245029498c6eb585bd15bd35ec469c37937",
     "exp_l2_l2_d3072_j=0_k=10.json": "6e8bb12278bae3598ea83628893ee66584dc8d2ed35e6c0e12a99e58f46c97f6",
     "exp_l2_l2_d3072_j=0_k=4.json": "c9835b5ed349097aa724e9f1bc44615838287d5a08b7e3dc469594fa60914ce7",
+    "exp_l2_l2_d3072_j=1536_k=2.json": "e7dff9422c0a0071f7f609006480d3ccec9c7761500cfcfa76333e048e98a9b5",
     "exp_l2_l2_d3072_j=3064_k=2.json": "9d4b559a7352b83f24ddaacf420189149b7eb6b0ea2ea114165e8eb89ee72430",
     "exp_l2_l2_d64_j=0_k=1.json": "a7e77f667c329fe4ae00e185f2f8a03554c20eec2b6cd9825dde50116c6bbfda",
+    "exp_l2_l2_d64_j=32_k=2.json": "eb2419824c0a629b5c1a4ac368153a71fbd96371208a00abf48b946a0f0a00db",
+    "exp_l2_l2_d64_j=56_k=2.json": "0559817d6cba36efef18013027f363315531654f511eb423dd81ce03ff09f6e5",
     "exp_l2_l2_d784_j=0_k=1.json": "17fad50e75d0b58f32aa1ab43ca1916e6eace97a9b809a6f6422480c28f5a9f1",
     "exp_l2_l2_d784_j=0_k=10.json": "f385fd36f3d00b2151be02266520e275c438fdfee7877e3371b5d66a18386fc6",
     "exp_l2_l2_d784_j=0_k=4.json": "78bae1e0e6714d5997c09f5d813918ebfdf9731b9b21ce91ec1ff30dc2e11121",
+    "exp_l2_l2_d784_j=392_k=2.json": "b77948a76bdda386e7091cf64963be5709db416bced9e230e40c6bedeea9d1ef",
+    "exp_l2_l2_d784_j=776_k=2.json": "0e24dbdc2a373d3a4b9f0298fec5a54394505736467911133354802b5e1f13f9",
 }
 """Shipped tables of proved radii: file in generated/tables, SHA-256."""
 

@@ -19,7 +19,7 @@ Radii at scale 1, for rho > 1/2 (0 below):
 
 Verified when this file was written:
     proved    the Pearson identity of the radial law; R(1/2) = 0
-    enclosed  13 shipped tables: proved by ball arithmetic to lie below the level-set radius at every double rho
+    enclosed  15 shipped tables: proved by ball arithmetic to lie below the level-set radius at every double rho
     enclosed  1 radii (dim 3072): none above its ball-arithmetic lower end, all within 1e-10 of it (relative)
 """
 
@@ -44,6 +44,7 @@ TABLES: dict[str, str] = {
     "pow_l2_l2_d12288_a=12292_k=2.json": "f853870973e12330e17c1ae505791732193e18e6d5c178d884aad1de8d88fff5",
     "pow_l2_l2_d12288_a=12304_k=2.json": "8005fe56033df0412b764673798537afd730ed4cf66c12d50b7ef5eebb80299a",
     "pow_l2_l2_d12288_a=12416_k=2.json": "8e2ff227dadb4ce2008cd8e54c40dc142f797376670cc3f10028f7cce78f3846",
+    "pow_l2_l2_d12288_a=6154_k=2.json": "484549b5e5b065b35da6f55db6fc50e18deebee51b8e4cf92567a459dc8e7ada",
     "pow_l2_l2_d150528_a=150532_k=2.json": "8251456c34f4c14c3a52a6138e78fc7108c6bb9c39883bfae805a21da0a78f0f",
     "pow_l2_l2_d150528_a=150544_k=2.json": "1481c7b667360c319498b4c608254e7e026c297988d6628a456c9123f5052395",
     "pow_l2_l2_d150528_a=150656_k=2.json": "72984d040e529709e0f69016f9f154fca8570cd63dfad07430e4abadbbd2ab80",
@@ -51,6 +52,7 @@ TABLES: dict[str, str] = {
     "pow_l2_l2_d3072_a=3076_k=2.json": "e4e0ad66428176d50bf4d213c6d14268e7e97ce6845169698b070d12c0884606",
     "pow_l2_l2_d3072_a=3088_k=2.json": "6586e1bc947e24fd2ae87536eae492e3945d405e47f977dc136dc043231c19ba",
     "pow_l2_l2_d3072_a=3200_k=2.json": "4db22714f67e977180d6a76e3680c0fb6b0ec1e6f0c3897c046cbce70c765f22",
+    "pow_l2_l2_d784_a=402_k=2.json": "d519ce95f36df1380f0a19b7350202888b89634561fc29fc66412bce01931f36",
     "pow_l2_l2_d784_a=788_k=2.json": "899ebe6ad83994085a48df9d04bf840df6536bba8080a61afab6195179070496",
     "pow_l2_l2_d784_a=800_k=2.json": "e3655259df147a1b611a4ef932bb610a9a92f3ed11ca7a10927840708f45bf65",
     "pow_l2_l2_d784_a=912_k=2.json": "ce840aa0170734bca5510f755d00381153cff00488976303f4f29d99548d38c9",
