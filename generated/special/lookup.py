@@ -21,6 +21,8 @@ from generated.special.arguments import require
 from generated.special.table import ProvedTable, coefficient_rows
 
 FORMAT = 1
+LEAST_PROOF = 1
+"""The oldest version of a table's proof that is still trusted; a file that names none is of version 1. To be raised where a proof was wrong."""
 COMPOSED = "compositions"
 """Kind of a table proved from a chain of compositions, which it lists."""
 NODES = "nodes"
@@ -156,6 +158,11 @@ def parse(data: bytes, path: Path, command: str) -> dict[str, Any]:
     require(
         format_ == FORMAT, _broken(path, f"its format is {str(format_)[:20]}, this version reads {FORMAT}", command)
     )  # fmt: skip
+    proof = record.get("proof", 1)
+    require(
+        isinstance(proof, int) and proof >= LEAST_PROOF,
+        _broken(path, f"its proof is of version {str(proof)[:20]}, trusted from {LEAST_PROOF} on", command),
+    )
     return record
 
 

@@ -17,7 +17,15 @@ from derive.enclosure.smooth import SMOOTH
 from derive.tables.curve import Chain
 from derive.tables.file import table_text
 from derive.tables.fit import fit
-from generated.special import MissingTable, ProvedTable, compile_command, find_table, prepare, traceable
+from generated.special import (
+    MissingTable,
+    ProvedTable,
+    compile_command,
+    find_table,
+    lookup,
+    prepare,
+    traceable,
+)
 from generated.special.lookup import LEAST_DIMENSION, load_table, table_file
 from tests.derive.tables.gaussian import normal_cells
 
@@ -119,6 +127,17 @@ def test_another_spec_or_format_and_a_renamed_file_are_refused(path: Path) -> No
     body = (head + '"format": 2' + rest).rpartition('"hash": "')[0]
     path.write_text(body + '"hash": "' + hashlib.sha256(body.encode()).hexdigest() + '"\n}\n')
     with pytest.raises(ValueError, match="its format is 2"):
+        look_up()
+
+
+def test_a_table_of_an_older_proof_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file without a version is of the first; once that is trusted no more, the message says how to make it again."""
+    look_up()
+    monkeypatch.setattr(lookup, "LEAST_PROOF", 2)
+    with pytest.raises(
+        ValueError,
+        match=r"proof is of version 1, trusted from 2 on; make it again with: python -m derive compile",
+    ):
         look_up()
 
 
