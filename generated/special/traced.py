@@ -33,6 +33,9 @@ def placed(columns: Sequence[np.ndarray], like: Array, store: Store) -> Sequence
 def traceable(function: Callable[..., Any]) -> Callable[..., Any]:
     """A radius function that torch.compile(fullgraph=True) takes whole: its tables are built while the graph is traced.
 
+    A radius can be compiled, and torch.func's transforms of it run as they are. A compiled transform, torch.compile(torch.func.vmap(
+    torch.func.grad(f))), works for closed forms; for radii from curves and tables torch raises an error.
+
     Without it the compiler would read on into the code that builds the tables, which is no tensor code.
     """
 

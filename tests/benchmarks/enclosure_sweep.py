@@ -201,7 +201,7 @@ def line_of(found: Outcome) -> str:
     return f"{found.name} l{found.adversary}{kind} d={found.dim} {found.parameters} rho={found.rho} {found.seconds:.1f}s {found.problem[:160]}"
 
 
-def summary(found: list[Outcome], command: str) -> str:
+def summary(found: list[Outcome]) -> str:
     """The page docs/benchmarks/enclosures.md."""
     kinds = Counter(_kind(one) for one in found)
     narrow = [one for one in found if not one.problem or one.problem == "slow"]
@@ -209,8 +209,13 @@ def summary(found: list[Outcome], command: str) -> str:
     lines = [
         "# Enclosures",
         "",
-        f"Command: `{command}`; {time.strftime('%Y-%m-%d')}; {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}. "
-        f"Seconds are of one core. A case is a density, a norm, a dimension in {', '.join(map(str, DIMS))}, a confidence in {', '.join(RHOS)} and a parameter set.",
+        "```bash",
+        "python -m tests.benchmarks.enclosure_sweep --log FILE [--minutes M] [--every N --offset I] [--names …] [--dims …] --write",
+        "```",
+        "",
+        f"{time.strftime('%Y-%m-%d')}; {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; seconds of processor time on one core. "
+        f"A case is a density, a norm, a dimension in {', '.join(map(str, DIMS))}, a confidence in {', '.join(RHOS)} and a parameter set; "
+        "this page counts those that have been run and kept in the log, not all there are.",
         "",
         f"{len(found)} cases: " + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common()) + ".",
         f"Of those enclosed to {WIDTH:g} relative or closer: median {times[len(times) // 2]:.2f} s, 95 % within {times[len(times) * 95 // 100]:.1f} s, slowest {times[-1]:.1f} s."
@@ -283,8 +288,7 @@ def main() -> int:
             break
     print(f"# all: {total} cases, {bad} with a problem")
     if chosen.write:
-        shown = f"python -m tests.benchmarks.enclosure_sweep --every {chosen.every} --limit {chosen.limit:g}"
-        SUMMARY.write_text(summary(read_log(chosen.log), shown), encoding="utf-8")
+        SUMMARY.write_text(summary(read_log(chosen.log)), encoding="utf-8")
     return int(bad > 0)
 
 

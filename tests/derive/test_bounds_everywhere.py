@@ -80,3 +80,31 @@ def test_too_many_digits_are_refused_in_one_line(capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit) as stop:
         main(["radius", "gaussian", "--adversary", "1", "--dim", "1", "--rho", "0.9", "--digits", "61"])
     assert stop.value.code == 2 and len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_no_command_is_given_where_no_table_can_be_made(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["radius", "pow_l2", "--adversary", "2", "--dim", "5", "--rho", "0.9", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["compile"] is None or found["compile"].startswith("python -m derive compile pow_l2 ")
+    assert 0 < float(found["lower"]) <= float(found["upper"])
+
+
+def test_the_exact_l1_radius_is_offered_against_linf_as_well(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = [
+        "radius",
+        "exp_l1",
+        "--adversary",
+        "inf",
+        "--dim",
+        "10",
+        "--rho",
+        "0.9",
+        "--param",
+        "k=2",
+        "--json",
+    ]
+    main(asked)
+    found = json.loads(capsys.readouterr().out)
+    assert found["exact"]["method"] == "converted from l1: R * 1/d, by level set"
+    assert "--adversary 1" in found["exact"]["compile"]
+    assert float(found["exact"]["lower"]) > float(found["upper"])
