@@ -87,7 +87,7 @@ def test_tables_check_themselves(table: Tabulated) -> None:
 
 def test_coefficients_left_out_are_a_small_share_of_the_slack() -> None:
     """Values by powers, the last coefficients left out, against the whole Chebyshev series."""
-    table = tabulate(lambda fail: np.sinh(-sc.ndtri(fail)) / 3.0)
+    table = tabulate(lambda fail: np.sinh(-0.3 * sc.ndtri(fail)))
     z = np.linspace(1e-3, 8.0, 4001)
     at = prepare(1.0 - sc.ndtr(-z))
     z = np.minimum(-sc.ndtri(at.fail), table.edges[-1])
