@@ -209,9 +209,7 @@ def summary(found: list[Outcome]) -> str:
     lines = [
         "# Enclosures",
         "",
-        "```bash",
-        "python -m tests.benchmarks.enclosure_sweep --log FILE [--minutes M] [--every N --offset I] [--names …] [--dims …] --write",
-        "```",
+        "Written by `python -m tests.benchmarks.enclosure_sweep --log FILE --write` (with `--minutes`, `--every`, `--names`, `--dims` for a part).",
         "",
         f"{time.strftime('%Y-%m-%d')}; {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; seconds of processor time on one core. "
         f"A case is a density, a norm, a dimension in {', '.join(map(str, DIMS))}, a confidence in {', '.join(RHOS)} and a parameter set; "
