@@ -23,7 +23,7 @@ Radii at scale 1, for rho > 1/2 (0 below):
 
 Verified when this file was written:
     proved    the Pearson identity of the radial law; psi' equals its sum of powers; R(1/2) = 0
-    enclosed  22 shipped tables: proved by ball arithmetic to lie below the level-set radius at every double rho
+    enclosed  23 shipped tables: proved by ball arithmetic to lie below the level-set radius at every double rho
     enclosed  10 radii (dim 2, 64, 3072): none above its ball-arithmetic lower end, all within 1e-12 of it (relative)
 """
 
@@ -53,6 +53,7 @@ TABLES: dict[str, str] = {
     "exp_l2_l2_d150528_j=0_k=1.json": "f510d3379b3a6a363825306b22df2d9d2001aad13996cde8fe5934b4e7b9ecc6",
     "exp_l2_l2_d150528_j=0_k=10.json": "e7f0e74f8a0c933a3eb7a21326e9950a0bd4028d891eccd3c22c43a1c8860711",
     "exp_l2_l2_d150528_j=0_k=4.json": "65e58c7b415067a0ff145027a488bc6d418640a6b26bb94abd72b74935f9dea2",
+    "exp_l2_l2_d150528_j=150520_k=2.json": "1980b3d2751a245c090562e0c13dd6a714d3dc306b99a60b6b9cdd57a2f81b24",
     "exp_l2_l2_d150528_j=75264_k=2.json": "f7f1c860c2363480ea0adfacbebee3a234c60bce4a896fca79a9a5d6dec2f1d1",
     "exp_l2_l2_d3072_j=0_k=1.json": "eead2baf6cdda2060583335f710b8245029498c6eb585bd15bd35ec469c37937",
     "exp_l2_l2_d3072_j=0_k=10.json": "6e8bb12278bae3598ea83628893ee66584dc8d2ed35e6c0e12a99e58f46c97f6",

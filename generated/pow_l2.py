@@ -19,7 +19,7 @@ Radii at scale 1, for rho > 1/2 (0 below):
 
 Verified when this file was written:
     proved    the Pearson identity of the radial law; R(1/2) = 0
-    enclosed  15 shipped tables: proved by ball arithmetic to lie below the level-set radius at every double rho
+    enclosed  16 shipped tables: proved by ball arithmetic to lie below the level-set radius at every double rho
     enclosed  1 radii (dim 3072): none above its ball-arithmetic lower end, all within 1e-10 of it (relative)
 """
 
@@ -48,6 +48,7 @@ TABLES: dict[str, str] = {
     "pow_l2_l2_d150528_a=150532_k=2.json": "8251456c34f4c14c3a52a6138e78fc7108c6bb9c39883bfae805a21da0a78f0f",
     "pow_l2_l2_d150528_a=150544_k=2.json": "1481c7b667360c319498b4c608254e7e026c297988d6628a456c9123f5052395",
     "pow_l2_l2_d150528_a=150656_k=2.json": "72984d040e529709e0f69016f9f154fca8570cd63dfad07430e4abadbbd2ab80",
+    "pow_l2_l2_d150528_a=75274_k=2.json": "e48698b70c7c8d27386a13f0c4def67de8df7c2768baa116096e3883f76f7261",
     "pow_l2_l2_d3072_a=1546_k=2.json": "c5dee4a0e41af77e6b2dde2ab967c463b3ac38282e62ffeacad84fbef61a1b38",
     "pow_l2_l2_d3072_a=3076_k=2.json": "e4e0ad66428176d50bf4d213c6d14268e7e97ce6845169698b070d12c0884606",
     "pow_l2_l2_d3072_a=3088_k=2.json": "6586e1bc947e24fd2ae87536eae492e3945d405e47f977dc136dc043231c19ba",
