@@ -245,6 +245,13 @@ def _float_below(x: arb) -> float:
     return found if bool(arb(found) <= x) else math.nextafter(found, -math.inf)
 
 
+def float_above(x: arb) -> float:
+    """A double not below a ball."""
+    top = x.upper()
+    found = float(top)
+    return found if bool(arb(found) >= top) else math.nextafter(found, math.inf)
+
+
 def log_concave(profile: Profile) -> bool:
     """Whether psi is proved convex on the line: psi' ≥ 0 and nondecreasing on r > 0, at these parameters."""
     return profile.flat or (profile.unimodal and profile.shape in ("rising", "constant"))

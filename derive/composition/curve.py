@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from flint import arb, arb_poly, ctx, fmpz_poly
 
@@ -46,6 +48,39 @@ def fail_below(lattice: Lattice) -> arb:
     try:
         place = int(np.argmax(_float_levels(lattice, 0.0)))
         return _level(lattice, place, arb(0)).lower().max(arb(0))
+    finally:
+        ctx.prec = previous
+
+
+def best_multiplier(lattice: Lattice) -> tuple[float, float]:
+    """exp(t) at the grid point whose level is largest, and that level, in floats; nothing proved."""
+    levels = _float_levels(lattice, 0.0)
+    place = int(np.argmax(levels))
+    return math.exp((lattice.low + place) * float(lattice.step)), math.exp(levels[place])
+
+
+def delta_above(lattice: Lattice, multiplier: float) -> arb:
+    """delta at any multiplier a > 0, of a pair whose lattice errs upwards: overflow + Σ atom_k·(1 - a·exp(-k·step))₊."""
+    previous = ctx.prec
+    ctx.prec = PRECISION
+    try:
+        a, ratio, count = arb(multiplier), (-lattice.step).exp(), len(lattice.atoms)
+        first = math.floor(math.log(multiplier) / float(lattice.step)) - lattice.low - 1
+        last = first + 4
+
+        def share(index: int) -> arb:
+            return 1 - a * (-(lattice.low + index) * lattice.step).exp()
+
+        if not (bool(share(first - 1) < 0) and bool(share(last) > 0)):
+            raise ArithmeticError("the sign of a loss could not be decided")
+        total = arb(lattice.overflow)
+        for index in range(max(first, 0), min(last, count)):
+            total += lattice.atoms[index] * share(index).max(arb(0))
+        start = max(last, 0)
+        if start < count:
+            rest = fmpz_poly(lattice.atoms[start:])
+            total += arb(rest(1)) - (1 - share(start)) * arb_poly(rest)(ratio)
+        return (total / arb(2) ** lattice.rule.bits).upper()
     finally:
         ctx.prec = previous
 

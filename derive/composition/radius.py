@@ -15,7 +15,7 @@ from scipy.special import ndtri
 
 from derive.composition.coordinate import Coordinate
 from derive.composition.curve import fail_above, fail_below
-from derive.composition.lattice import composed
+from derive.composition.lattice import Lattice, composed
 from derive.composition.loss import loss_above, loss_below
 
 METHOD = "composition"
@@ -33,10 +33,15 @@ AIM = 1e-7
 
 def proved_fail(law: Coordinate, dim: int, shift: float, *, fineness: float = FINENESS) -> arb:
     """p with R(1 - p) ≥ shift, proved; 0 where nothing is."""
+    return fail_below(loss_lattice(law, dim, shift, fineness=fineness))
+
+
+def loss_lattice(law: Coordinate, dim: int, shift: float, *, fineness: float = FINENESS) -> Lattice:
+    """The privacy loss of dim coordinates shifted alike, from above."""
     _check(law, dim, shift)
     longest = int(SPAN / fineness)
     base = loss_above(law, shift, fineness=fineness, longest=longest, tail=WASTE / dim)
-    return fail_below(composed(base, dim, longest=longest, waste=WASTE))
+    return composed(base, dim, longest=longest, waste=WASTE)
 
 
 def refuted_fail(law: Coordinate, dim: int, shift: float, *, fineness: float = FINENESS) -> arb:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from flint import arb, ctx
 
-from derive.composition.coordinate import PRECISION, Coordinate
+from derive.composition.coordinate import PRECISION, Coordinate, float_above
 from derive.composition.lattice import SCORE_ABOVE, Lattice, composed
 from derive.composition.loss import ROUNDS, units
 
@@ -125,6 +125,16 @@ class GrowthBound:
             shares.append(mass * unit)
         self._tails.reverse()
         self._shares = np.array(shares)  # rising, from the last index down
+
+    def middle(self) -> float:
+        """Phi(1/2) from above, and so Phi(p) for any p: E(S - c)₊ at c = 0, or next to it, by a line that does not rise."""
+        index = max(min(-self.lattice.low, len(self._tails) - 1), 0)
+        _, above = self._tails[index]
+        step = self.lattice.step
+        if self.lattice.low > 0:
+            raise ArithmeticError("the score's lattice does not reach 0")
+        offset = (above + self.lattice.overflow) * step / arb(2) ** self.lattice.rule.bits
+        return float_above(offset)
 
     def line(self, p: float) -> Line:
         """The line that is nearest to Phi at p, about."""
