@@ -302,12 +302,13 @@ def compare(name: str, params: tuple[str, ...], write: bool) -> None:
     "--sample",
     type=click.IntRange(min=0),
     default=None,
-    help="With --witnesses: claims for each table, 0 for all.",
+    help="With --witnesses: claims, or compositions, for each table; 0 for all.",
 )
 def verify(names: tuple[str, ...], as_json: bool, witnesses: bool, sample: int | None) -> None:
     """Check densities again, all by default: identities, independent radii, Neyman–Pearson, samplers. Exit 1 if anything is false.
 
-    With --witnesses NAMES are table files: their witnesses and a point of each cell are proved again, without the engine.
+    With --witnesses NAMES are table files: their witnesses and a point of each cell are proved again, without the engine; of tables from
+    compositions all polynomials, and the compositions themselves.
     """
     if witnesses:
         _verify_tables([Path(name) for name in names], sample, as_json)
@@ -329,10 +330,17 @@ def verify(names: tuple[str, ...], as_json: bool, witnesses: bool, sample: int |
 
 def _verify_tables(paths: list[Path], sample: int | None, as_json: bool) -> None:
     from derive.table_check import SAMPLE, check_tables, has_witnesses
+    from derive.verification.composed import SAMPLE as COMPOSITIONS
+    from derive.verification.composed import check_composed, composed_kind
 
     shipped = sorted((ROOT / "generated" / "tables").glob("*.json"))
-    files = paths or [path for path in shipped if has_witnesses(path)]
+    composed = [path for path in paths or shipped if composed_kind(path)]
+    files = [path for path in paths or shipped if path not in composed and (paths or has_witnesses(path))]
     verdicts = check_tables(files, sample if sample is not None else (0 if paths else SAMPLE))
+    verdicts += [
+        check_composed(path, sample if sample is not None else (0 if paths else COMPOSITIONS))
+        for path in composed
+    ]
     if as_json:
         click.echo(json.dumps([asdict(v) for v in verdicts], indent=2))
     else:

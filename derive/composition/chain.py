@@ -28,8 +28,8 @@ from derive.composition.lattice import Lattice
 from derive.composition.radius import SPAN, first_guess, furthest, loss_lattice
 from derive.composition.score import GrowthBound
 
-FINENESS = 4e-3
-LOSS = 2.5e-5
+FINENESS = 6e-3
+LOSS = 4e-5
 """Relative loss half way between compositions, about, for which their distance is chosen."""
 NEAREST, DEEPEST = 0.02, 8.212
 """Normal quantiles of the first and the last composition; the last is beyond 1 - 2**-53."""
@@ -39,6 +39,8 @@ _BEND_LOSS, _LEVEL_LOSS = 0.31, 0.125
 """Relative loss over (distance in the normal quantile)²: by the bend, times the quantile, and by a multiplier between two best ones."""
 _BITS, _LEVEL_BITS = 26, 40
 """Bits of shifts and multipliers, of which any will do, and of levels, which are rounded up: few keep the file short."""
+_MORE, _CLOSE = 40, 2e-3
+"""Compositions more where the last falls short, and how far from DEEPEST it may stay."""
 P = TypeVar("P", arb, arb_poly)
 
 
@@ -173,7 +175,11 @@ def compose_chain(law: Coordinate, dim: int, *, loss: float = LOSS, fineness: fl
     growth = GrowthBound(law, dim, fineness=fineness, longest=longest).middle()
     shifts, lattices, rough = [], [], []
     reached = [(0.0, 0.0)]  # (normal quantile, shift)
-    for goal in depths(loss):
+    goals = depths(loss)
+    more = [goals[-1] + k * (goals[-1] - goals[-2]) for k in range(1, _MORE + 1)]
+    for goal in [*goals, *more]:
+        if reached[-1][0] >= DEEPEST - _CLOSE:
+            break
         shift = _short(_next_shift(law, dim, reached, goal))
         lattice = loss_lattice(law, dim, shift, fineness=fineness)
         multiplier, fail = best_multiplier(lattice)

@@ -126,16 +126,6 @@ class GrowthBound:
         self._tails.reverse()
         self._shares = np.array(shares)  # rising, from the last index down
 
-    def middle(self) -> float:
-        """Phi(1/2) from above, and so Phi(p) for any p: E(S - c)₊ at c = 0, or next to it, by a line that does not rise."""
-        index = max(min(-self.lattice.low, len(self._tails) - 1), 0)
-        _, above = self._tails[index]
-        step = self.lattice.step
-        if self.lattice.low > 0:
-            raise ArithmeticError("the score's lattice does not reach 0")
-        offset = (above + self.lattice.overflow) * step / arb(2) ** self.lattice.rule.bits
-        return float_above(offset)
-
     def line(self, p: float) -> Line:
         """The line that is nearest to Phi at p, about."""
         back = min(int(np.searchsorted(self._shares, p)), len(self._shares) - 1)
@@ -144,3 +134,8 @@ class GrowthBound:
         lattice = self.lattice
         offset = (above + lattice.overflow) * lattice.step / arb(2) ** lattice.rule.bits
         return Line((lattice.low + index) * lattice.step, offset)
+
+    def middle(self) -> float:
+        """Phi(1/2) from above, and with it Phi(p) for every p ≤ 1/2."""
+        line = self.line(0.5)
+        return float_above(line.at(arb(1) / 2).max(line.offset))

@@ -70,13 +70,14 @@ class Built:
         """What was proved, for people."""
         first = f"{self.cells} cells of the level-set radius, from {self.witnesses} witnesses"
         if self.compositions:
-            first = f"{self.compositions} compositions, and a bound of the growth function between them"
+            first = f"{self.compositions} compositions, and chords of their curves between them"
         if self.nodes:
             first = f"{self.nodes} level-set radii, and a bound of the growth function between them"
         return [
             f"  proved    {first}",
             f"  proved    {self.polynomials} polynomials below them, rounding included, for every double rho in (1/2, 1]",
             f"  accuracy  at most {self.loss:.1e} (relative) given away by the polynomials"
+            + (" and between compositions" if self.compositions else "")
             + (", more by the bound between nodes (docs/tables.md)" if self.nodes else ""),
             f"  size      {len(self.text)} bytes in {self.seconds:.1f} s",
         ]
@@ -144,7 +145,9 @@ def _composed(request: Request, start: float) -> Built:
     file, text, found = composed_file(request.spec, request.dim, request.parameters)
     fitted = found.fitted
     polynomials = len(fitted.gap) + len(fitted.fail) + 1
-    return Built(file, text, 0, polynomials, 0, fitted.loss, time.perf_counter() - start, len(found.proofs))
+    return Built(
+        file, text, 0, polynomials, 0, fitted.loss, time.perf_counter() - start, len(found.chain.links)
+    )
 
 
 def assemble(

@@ -23,9 +23,9 @@ from derive.enclosure.score_tail import ScoreTail
 from derive.enclosure.shell_witness import ShellSet, shell_set
 from derive.enclosure.witness import Witness
 from derive.spec import Spec
-from derive.tables.composed import fit_below, node_fails, table_cells
 from derive.tables.file import Triple, density_table
 from derive.tables.fit import Fitted
+from derive.tables.stepped import fit_below, node_fails, table_cells
 from generated.special.lookup import NODES
 
 ASSURANCE = "every node and every polynomial proved in ball arithmetic: the float value, its rounding included, is at most the radius for every double rho"

@@ -21,7 +21,7 @@ RHO = np.array([0.2, 0.5, 0.6, 0.9, 0.999, 1 - 1e-9])
 
 @pytest.fixture(scope="module")
 def file() -> tuple[str, str]:
-    name, text, _ = composed_file(find_spec("laplace"), DIM, {}, compositions=12)
+    name, text, _ = composed_file(find_spec("laplace"), DIM, {}, loss=4e-3)
     return name, text
 
 
