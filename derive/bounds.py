@@ -373,6 +373,12 @@ def _decimal(point: arb, up: bool, digits: int = 30) -> str:
     return decimal_end(sp.Rational(int(mantissa)) * sp.Integer(2) ** int(exponent), up, digits)
 
 
+def float_below(value: sp.Rational) -> float:
+    """The largest double not above a rational."""
+    nearest = float(value)
+    return nearest if sp.Rational(nearest) <= value else math.nextafter(nearest, -math.inf)
+
+
 def decimal_end(value: sp.Rational, up: bool, digits: int = 30) -> str:
     """A rational as a decimal of so many digits, rounded up or down."""
     if value == 0:

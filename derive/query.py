@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from derive.bounds import Enclosure, checked_values, decimal_end, enclose, enclose_exact
+from derive.bounds import Enclosure, checked_values, decimal_end, enclose, enclose_exact, float_below
 from derive.bracket import ceiling, gap
 from derive.composition.coordinate import coordinate
 from derive.composition.radius import METHOD, composition_bounds
@@ -45,12 +45,6 @@ def parameters_of(params: Sequence[str]) -> dict[str, sp.Rational]:
             raise SpecError(f"a parameter must read NAME=VALUE, once each, not {text!r}")
         parameters[name.strip()] = number(name.strip(), entry)
     return parameters
-
-
-def float_below(value: sp.Rational) -> float:
-    """The largest double not above a rational."""
-    nearest = float(value)
-    return nearest if sp.Rational(nearest) <= value else math.nextafter(nearest, -math.inf)
 
 
 def query(

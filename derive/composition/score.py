@@ -137,5 +137,9 @@ class GrowthBound:
 
     def middle(self) -> float:
         """Phi(1/2) from above, and with it Phi(p) for every p ≤ 1/2."""
-        line = self.line(0.5)
-        return float_above(line.at(arb(1) / 2).max(line.offset))
+        previous, ctx.prec = ctx.prec, PRECISION
+        try:
+            line = self.line(0.5)
+            return float_above(line.at(arb(1) / 2).max(line.offset))
+        finally:
+            ctx.prec = previous

@@ -54,7 +54,8 @@ def composed(profile: Profile, at_defaults: Profile, found: list[View]) -> Deriv
             "Evaluation",
             "The loss goes onto a grid from above: each cell's two masses are split between its ends, which by Jensen's inequality raises delta. "
             "Its d-fold convolution is computed in integers by repeated squaring, every rounding, truncation and coarsening to the same side. Between "
-            "two such proofs the radius follows a bound of Phi from the d-fold law of the score; polynomials proved below that make the table.",
+            "two such proofs delta(t) lies at most d·I/2·(e - e1)·(e2 - e) above its chord in the shift e, I the Fisher information of a coordinate: S² - Σ psi'' ≥ "
+            "-Σ psi'', whose mean is -d·I. Polynomials proved below what follows make the table.",
         ),
     )
     reduction = Reduction(
@@ -69,7 +70,7 @@ def announced(derivation: Derivation | None, spec: Spec) -> list[Step]:
         return []
     params = "".join(f" --param {q.name}=VALUE" for q in spec.parameters)
     text = (
-        f"A larger radius by composition, returned where its table is there: python -m derive compile {spec.name} --dim DIM{params} "
+        f"A larger radius by composition, returned where its table is there, shipped or made by: python -m derive compile {spec.name} --dim DIM{params} "
         "--adversary inf. Its derivation follows."
     )
     steps = [replace(step, title=f"{step.title} (composition)") for step in derivation.steps]

@@ -8,14 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import sympy as sp
 
-from derive.bounds import checked_values, enclose
+from derive.bounds import checked_values, enclose, float_below
 from derive.bracket import CLOSE, ceiling, gap
 from derive.engine import derive_family
 from derive.pages.pictures import DIMENSIONS
 from derive.pages.summary import NORMS, quoted
 from derive.spec import Spec, SpecError
+from generated.special.lookup import SHIPPED, load_table, read_record, table_file
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -39,6 +41,10 @@ class Bracketed:
     """np_upper/lower - 1, three digits; 0 where the radius is exact."""
     direction: str
     assurance: str
+    table: str = ""
+    """How the radius comes about, where that of a shipped table is larger than what needs none."""
+    plain: str = ""
+    """Then the radius without the table."""
 
     def __post_init__(self) -> None:
         if self.dim < 1 or not (math.isfinite(self.gap) and self.gap >= 0.0):
@@ -64,14 +70,36 @@ def bracketed(spec: Spec, adversary: str) -> Bracketed | None:
             ball = enclose(member, adversary, dim=dim, rho=rho, parameters={}, scale=one)
         except (ArithmeticError, NotImplementedError):
             return None
-        found = ceiling(member, adversary, dim=dim, rho=rho, lower=sp.Rational(ball.lower))
+        method, value = _shipped(spec, adversary, dim)
+        best = max(sp.Rational(value), sp.Rational(ball.lower))
+        found = ceiling(member, adversary, dim=dim, rho=rho, lower=best)
         if found is None:
             return None
-        excess = gap(found.upper, ball.lower) or 0.0
+        excess = gap(found.upper, str(best)) or 0.0
         shown = 0.0 if excess < CLOSE else float(f"{excess:.3g}")
-        lower, upper = (f"{float(sp.Rational(x)):.6g}" for x in (ball.lower, found.upper))
-        return Bracketed(dim, lower, upper, shown, found.direction, found.assurance)
+        plain, lower, upper = (f"{float(sp.Rational(x)):.6g}" for x in (ball.lower, best, found.upper))
+        more = (
+            (method, plain)
+            if method and best > sp.Rational(ball.lower) * (1 + sp.Rational(CLOSE))
+            else ("", "")
+        )
+        return Bracketed(dim, lower, upper, shown, found.direction, found.assurance, *more)
     return None
+
+
+def _shipped(spec: Spec, adversary: str, dim: int) -> tuple[str, float]:
+    """(method, radius) of the shipped table at the defaults and scale 1; nothing where there is none."""
+    path = SHIPPED / table_file(
+        spec.name, adversary, dim, {q.name: float(q.default) for q in spec.parameters}
+    )
+    if not path.is_file():
+        return "", 0.0
+    record = read_record(path)
+    if record.get("spec") != spec.hash:
+        return "", 0.0
+    rho = float_below(sp.Rational(RHO))
+    radius = load_table(path).at(np.array([rho - 0.5]), np.array([1.0 - rho]))  # both differences are exact
+    return str(record["method"]), float(radius[0])
 
 
 def measured(specs: Sequence[Spec], say: Callable[[str], None] = lambda line: None) -> Brackets:
@@ -114,6 +142,7 @@ def to_toml(brackets: Brackets) -> str:
                 f"gap = {one.gap!r}",
             ]
             lines += [f"direction = {quoted(one.direction)}", f"assurance = {quoted(one.assurance)}"]
+            lines += [f"table = {quoted(one.table)}", f"plain = {quoted(one.plain)}"] if one.table else []
     return "\n".join(lines) + "\n"
 
 
@@ -132,6 +161,8 @@ def read_brackets(path: Path) -> Brackets:
                     float(table[norm]["gap"]),
                     str(table[norm]["direction"]),
                     str(table[norm]["assurance"]),
+                    str(table[norm].get("table", "")),
+                    str(table[norm].get("plain", "")),
                 )
                 for a, norm in NORMS.items()
                 if norm in table
@@ -149,6 +180,8 @@ def bracket_text(one: Bracketed | None, adversary: str) -> str:
     if one is None:
         return f"No upper bound is recorded; `python -m derive radius` computes one where it can, and `{COMMAND}` keeps it."
     where = f"At ρ = {RHO}, d = {one.dim} and scale 1 the radius is {one.lower}"
+    if one.table:
+        where += f" ({one.table}, from the table that is shipped; {one.plain} without one)"
     if one.gap == 0.0:
         return f"{where}, and a shift along {one.direction} of that length is proved to break any larger claim: the radius is exact, the gap 0."
     return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -67,8 +68,18 @@ def summary_of(family: Family, module: ModuleType, assurance: Mapping[str, str])
         native = family.native.get(adversary)
         form, tight = (native.form, native.tight) if native else ("", False)
         converted = tuple(other for other, _ in family.routes[adversary])
-        cells[adversary] = Cell(form, tight, assurance[adversary], curves[adversary], converted)
+        sharper = _sharper(family, module, adversary)
+        cells[adversary] = Cell(form, tight, assurance[adversary], curves[adversary], converted, sharper)
     return Summary(family.spec.name, label(module), family.spec.density, family.spec.geometry, cells)
+
+
+def _sharper(family: Family, module: ModuleType, adversary: str) -> str:
+    """What a shipped table adds against a norm: its method and dimensions; empty where there is none."""
+    derivation = family.exact.get(adversary) or (family.composed if adversary == "inf" else None)
+    pattern = re.compile(rf"{re.escape(family.spec.name)}_l{adversary}_d(\d+)[_.]")
+    found = (pattern.match(file) for file in getattr(module, "SHARPER_TABLES", {}))
+    dims = sorted({int(match[1]) for match in found if match})
+    return f"{derivation.label} in d = {', '.join(map(str, dims))}" if derivation and dims else ""
 
 
 def coverage_page(summaries: Sequence[Summary], times: Times, brackets: Brackets) -> str:
@@ -119,10 +130,11 @@ def _tight(ordered: Sequence[Summary]) -> list[str]:
 
 def _cell(cell: Cell) -> str:
     sources = " or ".join(f"from {NORMS[b]}" for b in cell.converted)
+    more = f"; more by **table**: {cell.sharper}" if cell.sharper else ""
     if not cell.form:
-        return f"{sources}, {cell.assurance}"
+        return f"{sources}, {cell.assurance}{more}"
     own = f"**{cell.form}**, {'tight' if cell.tight else 'sound'}, {cell.assurance}"
-    return f"{own}; or {sources}" if sources else own
+    return (f"{own}; or {sources}" if sources else own) + more
 
 
 def _legend(times: Times) -> list[str]:
@@ -132,6 +144,7 @@ def _legend(times: Times) -> list[str]:
         f"* *gap*: how far np_upper, the Neyman–Pearson bound, lies above the radius at the defaults in d = {DIMENSIONS[0]} (or the dimension "
         "named): 0 where the radius is exact, a part of the radius in percent, or × how many times the radius. It bounds what any method could still "
         f"gain from ρ alone; much of it may be out of reach. Made by `{COMMAND}`.",
+        "* *more by table*: the larger radius that a shipped table gives, enclosed at every double ρ; other dimensions by `python -m derive compile`.",
         "* *from lb*: the radius against that norm b, times the factor between the norms; the larger one is returned.",
     ]
     lines += [f"* *{name}*: {meaning}." for name, meaning in ASSURANCES.items()]

@@ -56,6 +56,8 @@ class Cell:
     curve: Curve
     converted: tuple[str, ...] = ()
     """The norms from which a radius is converted as well."""
+    sharper: str = ""
+    """Where a shipped table gives more: how its radius comes about, and in which dimensions."""
 
     def __post_init__(self) -> None:
         if self.form not in ("", *FORMS):
@@ -95,6 +97,7 @@ class Summary:
                 f"tight = {str(cell.tight).lower()}",
             ]
             lines += [f"assurance = {quoted(cell.assurance)}", f"converted = [{converted}]"]
+            lines += [f"sharper = {quoted(cell.sharper)}"] if cell.sharper else []
             if cell.curve.missing:
                 lines.append(f"missing = {quoted(cell.curve.missing)}")
             else:
@@ -130,8 +133,8 @@ def _cell(table: Mapping[str, Any]) -> Cell:
     radii = tuple(float(value) for value in table.get("radii", ()))
     curve = Curve(radii, float(table.get("compared", math.nan)), str(table.get("missing", "")))
     return Cell(
-        str(table["form"]), bool(table["tight"]), str(table["assurance"]), curve, tuple(table["converted"])
-    )
+        str(table["form"]), bool(table["tight"]), str(table["assurance"]), curve, tuple(table["converted"]), str(table.get("sharper", ""))
+    )  # fmt: skip
 
 
 def _number(value: float) -> str:

@@ -17,6 +17,14 @@ from generated.special.lookup import compile_command, read_record, table_file
 DIMENSIONS = (64, 784, 3072, 12288, 150528)
 """8 by 8 digits, MNIST, CIFAR, 64 by 64 and ImageNet images."""
 
+COMPOSED: tuple[tuple[str, dict[str, int], tuple[int, ...]], ...] = (
+    ("laplace", {}, (64, 784, 3072)),
+    ("logistic", {}, (784, 3072)),
+    ("hyperbolic_secant", {}, (3072,)),
+    ("generalized_normal", {"p": 3}, (3072,)),
+)
+"""Product noise against linf: density, parameters, dimensions."""
+
 
 def shipped_tables(folder: Path, spec: Spec) -> dict[str, str]:
     """SHA-256 of the density's table files in a folder, by name in alphabetical order; those of another version are left out."""
@@ -72,3 +80,6 @@ def _sets() -> Iterator[tuple[str, str, int, dict[str, int]]]:
             yield "exp_l2", "2", d, {"k": k, "j": 0}
         for a in (d + 4, d + 16, d + 128):
             yield "pow_l2", "2", d, {"k": 2, "a": a}
+    for name, parameters, dims in COMPOSED:
+        for d in dims:
+            yield name, "inf", d, parameters

@@ -80,8 +80,12 @@ def polynomial_faults(path: Path, chain: Chain) -> list[str]:
 
 def law_faults(law: Coordinate, dim: int, chain: Chain) -> list[str]:
     """What the file says of the law itself: how far curves bend, and Phi(1/2)."""
-    found = bend(law, dim)
-    growth = GrowthBound(law, dim, fineness=FINENESS, longest=int(SPAN / FINENESS)).middle()
+    before, ctx.prec = ctx.prec, PRECISION
+    try:
+        found = bend(law, dim)
+        growth = GrowthBound(law, dim, fineness=FINENESS, longest=int(SPAN / FINENESS)).middle()
+    finally:
+        ctx.prec = before
     faults = []
     if not (found.curvature <= chain.bend.curvature and found.excess <= chain.bend.excess):
         faults.append(f"the bend {chain.bend} is not proved, only {found}")

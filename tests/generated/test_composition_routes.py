@@ -14,6 +14,7 @@ from derive.spec import SpecError, find_spec
 from derive.tables.composed import composed_file
 from generated.registry import load
 from generated.special.lookup import VARIABLE
+from runtime import Noise
 
 DIM = 8
 RHO = np.array([0.2, 0.5, 0.6, 0.9, 0.999, 1 - 1e-9])
@@ -81,3 +82,30 @@ def test_what_cannot_be_composed_is_refused() -> None:
         composed_file(find_spec("exp_l2"), 3, {})
     with pytest.raises(SpecError, match="dimension"):
         composed_file(find_spec("laplace"), 0, {})
+
+
+# what is shipped
+
+
+@pytest.mark.parametrize(
+    ("name", "dim"), [("laplace", 64), ("laplace", 784), ("laplace", 3072), ("logistic", 3072)]
+)
+def test_a_shipped_table_is_a_route_and_the_largest(name: str, dim: int) -> None:
+    module = load(name)
+    assert f"{name}_linf_d{dim}.json" in module.SHARPER_TABLES
+    found = {route.source: route(RHO, 1.0) for route in module.routes(adversary="inf", dim=dim)}
+    composed = found.pop("composition")
+    assert all(np.all(composed[3:] > 1.003 * other[3:]) for other in found.values())
+    best = np.max([composed, *found.values()], axis=0)
+    assert np.array_equal(module.radius(RHO, adversary="inf", dim=dim), best)
+    assert "composition" in Noise(name, dim, scale=1.0).method("inf")
+    assert float(Noise(name, dim, scale=1.0).radius(0.99, adversary="inf")) == float(
+        module.radius(np.array([0.99]), adversary="inf", dim=dim)[0]
+    )
+
+
+def test_a_shipped_table_that_is_not_the_one_listed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = load("laplace")
+    monkeypatch.setitem(module.SHARPER_TABLES, "laplace_linf_d64.json", "0" * 64)
+    with pytest.raises(ValueError, match="not the one listed in laplace's module"):
+        module.radius(RHO, adversary="inf", dim=64)

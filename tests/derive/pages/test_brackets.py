@@ -28,6 +28,16 @@ from generated import registry
 PAGES = Path(__file__).resolve().parents[3] / "docs" / "derivation"
 WIDE = Bracketed(3072, "4.15351", "6.39187", 0.539, "2 coordinates alike", "enclosed by ball arithmetic")
 NONE = Bracketed(64, "3.91202", "3.91202", 0.0, "one coordinate", "enclosed by ball arithmetic")
+TABLED = Bracketed(
+    3072,
+    "0.042263",
+    "0.0422672",
+    0.0001,
+    "all coordinates alike",
+    "enclosed by ball arithmetic",
+    "composition",
+    "0.0419756",
+)
 FOUND = Comparison(
     "python -m derive compare x --write", "exp(-‖x‖₂)", (2, 64), {"0.9": (1.05, 1.001), "0.99": (1.0, 1.25)}
 )
@@ -38,9 +48,9 @@ def test_gaps_in_words() -> None:
 
 
 def test_records_read_back(tmp_path: Path) -> None:
-    found = {"a": {"1": NONE, "inf": WIDE}, "b": {}}
+    found = {"a": {"1": NONE, "inf": WIDE}, "b": {}, "c": {"inf": TABLED}}
     (tmp_path / "brackets.toml").write_text(to_toml(found), "utf-8")
-    assert read_brackets(tmp_path / "brackets.toml") == {"a": {"1": NONE, "inf": WIDE}}
+    assert read_brackets(tmp_path / "brackets.toml") == {"a": {"1": NONE, "inf": WIDE}, "c": {"inf": TABLED}}
     (tmp_path / "comparison.toml").write_text(FOUND.to_toml(), "utf-8")
     assert read_comparison(tmp_path / "comparison.toml") == FOUND
     assert read_brackets(tmp_path / "none.toml") == {} and read_comparison(tmp_path / "none.toml") is None
@@ -63,6 +73,9 @@ def test_pages_say_how_much_more_there_could_be() -> None:
     text = page(derive_family(find_spec("cauchy")), {"cauchy": {"1": WIDE, "2": NONE}})
     assert "norm 6.39187 leaves nothing to certify" in text and "gap 54 %" in text
     assert "the radius is exact, the gap 0" in text
+    assert "0.042263 (composition, from the table that is shipped; 0.0419756 without one)" in bracket_text(
+        TABLED, "inf"
+    )
     assert "No upper bound is recorded" in text  # linf has none here
     assert bracket_text(None, "1") in text.replace("\\_", "_")
 
@@ -103,6 +116,7 @@ def test_committed_brackets_are_computed_again(name: str, adversary: str) -> Non
         kept.direction,
         kept.assurance,
     )
+    assert (found.table, found.plain) == (kept.table, kept.plain)
     assert float(found.lower) == pytest.approx(float(kept.lower), rel=1e-5)
     assert float(found.np_upper) == pytest.approx(float(kept.np_upper), rel=1e-4)
 

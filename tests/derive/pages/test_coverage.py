@@ -25,7 +25,7 @@ from tests.benchmarks.derivation_times import NEW
 DRAWN = Curve((0.0, 0.25, 1e-9, 12345.6, math.inf), 0.125)
 TIGHT = Cell("quantile", True, "proved", DRAWN)
 CONVERTED = Cell("", False, "enclosed", Curve(missing="infinite variance"), ("1", "inf"))
-BOTH = Cell("integral", False, "tested", DRAWN, ("2",))
+BOTH = Cell("integral", False, "tested", DRAWN, ("2",), "composition in d = 64, 3072")
 LOGISTIC = Summary(
     "logistic", "logistic (a = 2)", "sech(r)**2", "product", {"1": TIGHT, "2": CONVERTED, "inf": BOTH}
 )
@@ -58,7 +58,7 @@ def test_a_row_says_form_tightness_assurance_and_time() -> None:
     assert rows["logistic"][3:] == [
         "**quantile**, tight, proved",
         "from l1 or from linf, enclosed",
-        "**integral**, sound, tested; or from l2",
+        "**integral**, sound, tested; or from l2; more by **table**: composition in d = 64, 3072",
         "l1 0, l2 12 %, linf ×43.9",
         "2.0 s",
     ]
