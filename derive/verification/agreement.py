@@ -14,7 +14,7 @@ from derive.bounds import Enclosure, enclose
 from derive.engine import Family
 from derive.formula import dim as dim_symbol
 from derive.timelimit import limited
-from derive.verification.cases import NORMS, Case, Tally, native_radii, radii_of
+from derive.verification.cases import NORMS, Case, Tally, native_radii, plain_radii
 from derive.verification.check import Check
 from derive.verification.frontier import Measured
 from derive.verification.neyman import exact_growth, radius_along
@@ -66,11 +66,11 @@ def _asked(family: Family, module: ModuleType, adversary: str, case: Case) -> li
 def radius_checks(
     family: Family, module: ModuleType, adversary: str, cases: list[Case], allowance: Allowance
 ) -> Iterator[Check]:
-    """The radius that users get, its enclosure and its growth function against the oracle's."""
+    """The radius that users get without a table beside it, its enclosure and its growth function against the oracle's."""
     radii, balls, rates = Tally(), Tally(), Tally()
     for case in cases:
         try:
-            got = radii_of(module, adversary, case, FAILS)
+            got = plain_radii(module, family, adversary, case, FAILS)
         except (ValueError, ArithmeticError) as error:
             radii.skipped.add(f"{case}: the module has no radius: {error}")
             continue
@@ -155,7 +155,7 @@ def _enclosures(
             if low <= value + error and high >= value - error
             else f"{where}, oracle {value!r} ± {error:.1g}"
         )
-        radius = float(radii_of(module, adversary, case, (fail,))[0])
+        radius = float(plain_radii(module, family, adversary, case, (fail,))[0])
         if not fault and sp.Rational(radius) > sp.Rational(ball.upper):
             fault = f"{where}, radius {radius!r} above it"
         tally.add(float(width), fault)

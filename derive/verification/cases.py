@@ -17,6 +17,7 @@ from derive.spec import SpecError
 from derive.verification.check import Check
 from derive.verification.frontier import Array, Measured
 from derive.verification.oracle import Oracle
+from generated.special import best_radius
 
 NORMS = {"1": "l1", "2": "l2", "inf": "linf"}
 DIMENSIONS = (2, 64, 3072)
@@ -117,6 +118,17 @@ def radii_of(module: ModuleType, adversary: str, case: Case, fails: tuple[float,
     """The radii that users get."""
     rhos = 1.0 - np.array(fails)
     return np.asarray(module.radius(rhos, adversary=adversary, **case.arguments), dtype=float)
+
+
+def plain_radii(
+    module: ModuleType, family: Family, adversary: str, case: Case, fails: tuple[float, ...]
+) -> Array:
+    """The same without the larger radius that a table beside them may give: that is proved from its file, and tested along shifts."""
+    beside = (family.exact.get(adversary), family.composed)
+    labels = {one.label for one in beside if one is not None and one.adversary == adversary}
+    routes = module.routes(adversary=adversary, **case.arguments)
+    kept = [route for route in routes if route.source not in labels]
+    return np.asarray(best_radius(1.0 - np.array(fails), kept, 1.0), dtype=float)
 
 
 def native_radii(module: ModuleType, adversary: str, case: Case, fails: tuple[float, ...]) -> Array:
