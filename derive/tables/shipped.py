@@ -19,7 +19,8 @@ DIMENSIONS = (64, 784, 3072, 12288, 150528)
 
 COMPOSED: tuple[tuple[str, dict[str, int], tuple[int, ...]], ...] = (
     ("laplace", {}, (64, 784, 3072)),
-    ("logistic", {}, (3072,)),
+    ("logistic", {}, (784, 3072)),
+    ("hyperbolic_secant", {}, (3072,)),
 )
 """Product noise against linf: density, parameters, dimensions."""
 

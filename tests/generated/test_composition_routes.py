@@ -88,7 +88,15 @@ def test_what_cannot_be_composed_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "dim"), [("laplace", 64), ("laplace", 784), ("laplace", 3072), ("logistic", 3072)]
+    ("name", "dim"),
+    [
+        ("laplace", 64),
+        ("laplace", 784),
+        ("laplace", 3072),
+        ("logistic", 784),
+        ("logistic", 3072),
+        ("hyperbolic_secant", 3072),
+    ],
 )
 def test_a_shipped_table_is_a_route_and_the_largest(name: str, dim: int) -> None:
     module = load(name)
