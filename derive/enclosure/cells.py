@@ -36,6 +36,8 @@ NEAR = 2.0**-7
 """A distance, in the same units, that tells how the gap 1/2 - fail bends."""
 PRECISION = 400
 GRID_BITS, WIDTH_BITS, SHORT_BITS, CORNER_BITS = 26, 10, 30, 20
+STRAIGHT_BITS = 46
+"""GRID_BITS where the first cell is straight and so narrow."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,13 @@ class Remainder:
 
 
 class LevelLaw(Protocol):
-    """What the cells need of a density against a norm."""
+    """What the cells need of a density against a norm.
+
+    `bends` is a number k with 1/2 - max h(t, e) = slope·e·(1 + O(e**k)). Only where it is 2 a cell may start at distance 0 unless it
+    is straight.
+    """
+
+    bends: int
 
     @property
     def nodes(self) -> int:
@@ -80,7 +88,7 @@ class LevelLaw(Protocol):
         ...
 
     def slope(self) -> arb:
-        """A number c with 1/2 - h(0, e) ≤ c·e for every e ≥ 0 and, to 1e-12, 1/2 - max h(t, e) = c·e + O(e³)."""
+        """A number c with 1/2 - h(0, e) ≤ c·e for every e ≥ 0 and, to 1e-12, 1/2 - max h(t, e) = c·e·(1 + O(e**bends))."""
         ...
 
     def remainder(self, path: Path, order: int, enough: arb, slack: arb) -> Remainder:
@@ -141,7 +149,8 @@ class _March:
         self.law, self.smallest, self.nodes = law, smallest, nodes
         self.slope = law.slope()
         self.unit = 1 / (float(self.slope) * math.sqrt(2 * math.pi))
-        self.grid = 2.0 ** (math.floor(math.log2(self.unit)) - GRID_BITS)
+        bits = GRID_BITS if law.bends > 1 else STRAIGHT_BITS
+        self.grid = 2.0 ** (math.floor(math.log2(self.unit)) - bits)
         self.rule = interpolation(law.nodes, ctx.prec)
 
     def cells(self) -> list[LevelCell]:
@@ -159,6 +168,8 @@ class _March:
     def _first(self) -> tuple[LevelCell, float]:
         """The cell at e = 0: wide, or straight and narrow where the law is not smooth there (heavy tails)."""
         try:
+            if self.law.bends < 2:
+                raise ArithmeticError("the level sets have no smooth limit at distance 0")
             return self._cell(0.0, FIRST * self.unit, FIRST_TRIES)
         except ArithmeticError:
             distance = NEAR * self.unit
@@ -167,8 +178,9 @@ class _March:
             error = arb(RELATIVE * NEAR**3)
             shifted, own = self.law.masses(at, error, error)
             gap = 0.5 - own - (-at.level).exp() * (0.5 - shifted)
-            bend = max(1 - float(gap / (self.slope * distance)), NEAR**3) / distance**2
-            half = max(1, math.floor(math.sqrt(RELATIVE / 2 / bend) / 2 / self.grid)) * self.grid
+            power = self.law.bends
+            bend = max(1 - float(gap / (self.slope * distance)), NEAR**3) / distance**power
+            half = max(1, math.floor((RELATIVE / 2 / bend) ** (1 / power) / 2 / self.grid)) * self.grid
             fall = self.slope * half
             return LevelCell(arb(half), arb(half), (0.5 - fall, -fall), ()), 1.0
 

@@ -113,10 +113,11 @@ class ShellSet:
             self.base.floats, kind, dim, tuple(float(k) for k in self.kinks), density.bound is None
         )
 
-    def shares(self, level: arb, distance: arb) -> tuple[arb, arb]:
-        """J and M."""
+    def shares(self, level: arb, distance: arb, slack: arb | None = None) -> tuple[arb, arb]:
+        """J and M, each panel with its usual error or this one."""
         corners = self._corners(level, distance)
-        met, left = shell_masses(self.law, self.shells, level, distance, corners)
+        law = self.law if slack is None else self.law.relaxed(slack, self.law.low, self.law.high)
+        met, left = shell_masses(law, self.shells, level, distance, corners)
         rest = self._rest(distance)
         return (met + rest) / self.base.total, (left + self.base.outside) / self.base.total
 

@@ -60,6 +60,8 @@ class Panel:
 class SmoothLaw:
     """One density in one dimension, for fail probabilities down to `smallest`; a `cells.LevelLaw`."""
 
+    bends = 2
+
     def __init__(self, density: RadialDensity, dim: int, smallest: arb) -> None:
         if dim < SMOOTH:
             raise ArithmeticError(

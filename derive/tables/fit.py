@@ -21,7 +21,7 @@ DIGITS = 57
 TRIALS = 12
 SHAPES = ((4, 8), (4, 10), (8, 10), (16, 11))
 """(parts of a binade, degree), tried in this order."""
-FIRSTS = (-18, -24, -32)
+FIRSTS = (-18, -24, -32, -36)
 """Exponents of the gap below which one slope serves, tried in this order."""
 GOAL = 5e-11
 """Largest relative distance of a polynomial from the chain; a finer shape is tried above it."""

@@ -111,6 +111,8 @@ def _lack(
 ) -> arb | None:
     half = piece.cell.half
     ends = [distance(part(arb(end))) + shift for end in (-1, 1)]  # the distances between lie between
+    if cell.near and cell.mid == cell.half and bool(piece.low == 0):
+        ends[0] = arb(0).max(ends[0])  # distances rise from exactly 0
     if not all(bool(piece.low <= e) and bool(e <= piece.high) for e in ends):
         return None
     x = (distance(part) + arb_poly([shift - piece.cell.centre])) * (1 / half)
@@ -142,12 +144,12 @@ def _parts(chain: Chain, distance: arb_poly, sign: int) -> Iterator[tuple[Piece,
         if bool(high <= piece.high):
             yield piece, _line(start, end), shift
             return
-        cut = _crossing(distance, piece.high, start, end)
+        cut = _crossing(distance, piece.high - shift, start, end)
         if bool(distance(cut) + shift > piece.high) or not bool(distance(cut) <= piece.high):
             raise LookupError
         yield piece, _line(start, cut), shift
         start = cut
-        shift = piece.high * _SHIFT
+        shift += piece.high * _SHIFT
     raise LookupError
 
 
