@@ -17,7 +17,7 @@ import numpy as np
 
 from runtime.confidence import lower_bound, smallest_useful_n
 from runtime.noise import Noise
-from runtime.results import ABSTAIN
+from runtime.results import ABSTAIN, leads
 from runtime.sampling import Votes
 
 
@@ -33,6 +33,7 @@ class Certificate:
         counts: estimation votes per class.
         n: estimation votes, failed ones included.
         failed: votes with NaN or infinite logits.
+        p_upper: upper confidence bound of the probability of every other class, where one was taken.
     """
 
     prediction: int
@@ -42,10 +43,13 @@ class Certificate:
     counts: tuple[int, ...]
     n: int
     failed: int
+    p_upper: float | None = None
 
     def __post_init__(self) -> None:
-        if (self.prediction == ABSTAIN) != (self.p_lower <= 0.5):
-            raise ValueError(f"prediction {self.prediction} contradicts p_lower {self.p_lower}")
+        if (self.prediction != ABSTAIN) != leads(self.p_lower, self.p_upper):
+            raise ValueError(
+                f"prediction {self.prediction} contradicts p_lower {self.p_lower}, p_upper {self.p_upper}"
+            )
         if sum(self.counts) + self.failed != self.n:
             raise ValueError(
                 f"counts {self.counts} and {self.failed} failed votes do not add up to n = {self.n}"
@@ -81,7 +85,22 @@ def decide(selection: Votes, estimation: Votes, alpha: float) -> tuple[int, floa
     return (chosen if p_lower > 0.5 else ABSTAIN), p_lower
 
 
-def radii_of(noise: Noise, p_lower: float) -> dict[str, float]:
-    """Radius against every norm that the noise supports; 0.0 for p_lower ≤ 1/2."""
+def radii_of(noise: Noise, p_lower: float, p_upper: float | None = None) -> dict[str, float]:
+    """Radius against every norm that the noise supports.
+
+    Args:
+        noise: the noise.
+        p_lower: lower bound of the class's probability.
+        p_upper: upper bound of every other class's probability, holding together with p_lower; None for
+            1 - p_lower.
+
+    Returns:
+        Radii by norm, rounded down; 0.0 for p_lower ≤ 1/2 without p_upper, for p_lower ≤ p_upper with it.
+    """
     rho = np.array([p_lower], dtype=np.float64)
-    return {adversary: float(noise.radius(rho, adversary)[0]) for adversary in noise.adversaries}
+    if p_upper is None:
+        return {adversary: float(noise.radius(rho, adversary)[0]) for adversary in noise.adversaries}
+    other = np.array([min(p_upper, 1.0 - p_lower)], dtype=np.float64)
+    return {
+        adversary: float(noise.radius(rho, adversary, runner_up=other)[0]) for adversary in noise.adversaries
+    }

@@ -1,4 +1,4 @@
-"""Confidence bounds for vote counts: one-sided Clopper–Pearson, rounded down.
+"""Confidence bounds for vote counts: one-sided Clopper–Pearson, rounded to the safe side.
 
 The exact lower bound p* at confidence 1-α for k successes in n trials solves P(Bin(n, p*) ≥ k) = α, and the
 tail increases with p. Library quantiles land on either side of p*. Here a quantile is only a proposal: a
@@ -24,6 +24,7 @@ _SLACK = 2.0**-42
 _TERMS = 4096
 _LEAST_ALPHA = 1e-300
 _LEAST_TAIL = 2.0**-1022
+_LEAST_RATE = 2.0**-64
 
 
 def check_alpha(alpha: float) -> float:
@@ -152,6 +153,59 @@ def lower_bound(successes: int, n: int, alpha: float) -> float:
             return candidate
         margin *= 2.0
     return 0.0
+
+
+def upper_bound(successes: int, n: int, alpha: float) -> float:
+    """One-sided Clopper–Pearson upper bound at confidence 1 - alpha, never below the exact one.
+
+    It is 1 minus the lower bound for the failures, rounded up.
+
+    Args and errors as in `lower_bound`.
+
+    Returns:
+        p_upper in (0, 1], float64; 1 where every trial is a success.
+    """
+    _check_counts(successes, n)
+    lower = lower_bound(n - successes, n, alpha)
+    upper = 1.0 - lower
+    return upper if Fraction(upper) >= 1 - Fraction(lower) else math.nextafter(upper, 2.0)
+
+
+def randomised_lower_bound(successes: int, n: int, alpha: float, uniform: float) -> float:
+    """Randomised Clopper–Pearson lower bound: its failure probability is alpha, where `lower_bound` has less.
+
+    The exact bound solves (1-u)·P(Bin(n, p) ≥ k) + u·P(Bin(n, p) ≥ k+1) = α (Stevens, Biometrika 37, 1950),
+    which lies between the Clopper–Pearson bounds of k and k+1 successes. What is returned is a double for which
+    the left side, rounded up, is at most α. For k = n the solution can reach 1, from finitely many votes an
+    infinite radius; there the plain bound is returned, which only lowers the failure probability.
+
+    Args:
+        successes, n, alpha: as in `lower_bound`.
+        uniform: u in [0, 1), drawn uniformly and apart from the votes; 0 gives the plain bound.
+
+    Returns:
+        p_lower in [0, 1), never above the exact randomised bound, never below the plain one.
+
+    Raises:
+        ValueError: arguments outside these ranges.
+    """
+    if not 0.0 <= uniform < 1.0:
+        raise ValueError(f"uniform must lie in [0, 1), got {uniform!r}")
+    low = lower_bound(successes, n, alpha)
+    if uniform == 0.0 or successes == n:
+        return low
+    high = lower_bound(successes + 1, n, alpha)
+    while high - low > 1e-12 * high:
+        middle = 0.5 * (low + high)
+        if middle < _LEAST_RATE:
+            break
+        tails = upper_tail(successes, n, middle), upper_tail(successes + 1, n, middle)
+        mixed = (1.0 - uniform) * tails[0] + uniform * tails[1]
+        if mixed * (1.0 + 8.0 * _UNIT) + _LEAST_TAIL <= alpha:
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def smallest_useful_n(alpha: float) -> int:

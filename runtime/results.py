@@ -15,6 +15,17 @@ ABSTAIN = -1
 ADVERSARIES: tuple[str, ...] = ("1", "2", "inf")
 
 
+def leads(p_lower: float, p_upper: float | None) -> bool:
+    """Whether a class of probability at least `p_lower` is ahead of every other class.
+
+    Args:
+        p_lower: lower bound of the class's probability.
+        p_upper: upper bound of every other class's probability; None where only 1 - p_lower is known.
+    """
+    other = 1.0 - p_lower if p_upper is None else min(p_upper, 1.0 - p_lower)
+    return p_lower > other
+
+
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ValueError(message)
@@ -36,6 +47,8 @@ class InputResult:
         n: number of estimation votes, equal to sum(counts) + failed.
         failed: votes with NaN or infinite logits; they count towards n and for no class.
         seconds: wall-clock time spent on this input.
+        p_upper: upper confidence bound of the probability of every other class, where one was taken; it holds
+            together with p_lower.
 
     Raises:
         ValueError: when the fields contradict each other.
@@ -50,6 +63,7 @@ class InputResult:
     n: int
     failed: int
     seconds: float
+    p_upper: float | None = None
 
     def __post_init__(self) -> None:
         where = f"input {self.index}"
@@ -68,8 +82,12 @@ class InputResult:
         )
         _require(0.0 <= self.p_lower <= 1.0, f"{where}: p_lower {self.p_lower} is outside [0, 1]")
         _require(
-            (self.prediction == ABSTAIN) == (self.p_lower <= 0.5),
-            f"{where}: prediction {self.prediction} contradicts p_lower {self.p_lower}",
+            self.p_upper is None or 0.0 <= self.p_upper <= 1.0,
+            f"{where}: p_upper {self.p_upper} is outside [0, 1]",
+        )
+        _require(
+            (self.prediction != ABSTAIN) == leads(self.p_lower, self.p_upper),
+            f"{where}: prediction {self.prediction} contradicts p_lower {self.p_lower}, p_upper {self.p_upper}",
         )
         for adversary, radius in self.radii.items():
             _require(adversary in ADVERSARIES, f"{where}: unknown adversary norm {adversary!r}")
