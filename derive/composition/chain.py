@@ -175,17 +175,30 @@ def compose_chain(law: Coordinate, dim: int, *, loss: float = LOSS, fineness: fl
     growth = GrowthBound(law, dim, fineness=fineness, longest=longest).middle()
     shifts, lattices, rough = [], [], []
     reached = [(0.0, 0.0)]  # (normal quantile, shift)
+    beyond = math.inf
     goals = depths(loss)
     more = [goals[-1] + k * (goals[-1] - goals[-2]) for k in range(1, _MORE + 1)]
     for goal in [*goals, *more]:
         if reached[-1][0] >= DEEPEST - _CLOSE:
             break
-        shift = _short(_next_shift(law, dim, reached, goal))
+        if goal <= reached[-1][0]:
+            continue
+        shift = _short(min(_next_shift(law, dim, reached, goal), 0.5 * (reached[-1][1] + beyond)))
         lattice = loss_lattice(law, dim, shift, fineness=fineness)
         multiplier, fail = best_multiplier(lattice)
         depth = -float(ndtri(fail)) if 0.0 < fail < 0.5 else math.nan
+        if len(reached) == 1 and depth > 4 * goal:  # the first guess knows the information alone, and roughly
+            shift = _short(shift * goal / depth)
+            lattice = loss_lattice(law, dim, shift, fineness=fineness)
+            multiplier, fail = best_multiplier(lattice)
+            depth = -float(ndtri(fail)) if 0.0 < fail < 0.5 else math.nan
         if not depth > reached[-1][0]:
+            beyond = min(beyond, shift)  # certified at no confidence
             continue
+        if len(reached) > 1 and depth - reached[-1][0] > 3 * (goal - reached[-1][0]):
+            beyond = min(beyond, shift)  # too far for a chord
+            continue
+        beyond = math.inf
         reached.append((depth, shift))
         shifts.append(shift)
         lattices.append(lattice)
@@ -213,15 +226,11 @@ def link_at(near: Sequence[Lattice], place: int, shift: float, multiplier: float
 
 
 def _next_shift(law: Coordinate, dim: int, reached: Sequence[tuple[float, float]], goal: float) -> float:
-    """A shift certified at about this normal quantile: shift/quantile goes on as it went."""
+    """A larger shift, certified at about this normal quantile: it goes on as it went."""
     if len(reached) < 2:
         return first_guess(law, dim, goal)
-    z, e = reached[-1]
-    ratio = e / z
-    if len(reached) > 3:
-        z_far, e_far = reached[max(len(reached) - 12, 1)]
-        ratio += (goal - z) * (ratio - e_far / z_far) / (z - z_far)
-    return min(ratio * goal, 0.5 * (e + furthest(law)))
+    (z_far, e_far), (z, e) = reached[-2:]
+    return min(e + (goal - z) * (e - e_far) / (z - z_far), 0.5 * (e + furthest(law)))
 
 
 def link_fault(law: Coordinate, dim: int, chain: Chain, index: int, fineness: float = FINENESS) -> str:
