@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from runtime.data import Dataset, load_dataset
 from runtime.job import Job, indices_of, plans_of, resolved_device, settled
 from runtime.rng import derived_seed
 from runtime.sampling import Votes, check_input, count_votes
+from runtime.stages import cut, stage_of
 from runtime.store import RunPlan, RunStore
 from runtime.threads import one_thread
 from runtime.training import TrainingSettings, accuracy, train_network
@@ -130,18 +131,6 @@ def train_job(prepared: PreparedJob, store: RunStore, say: Say) -> None:
             ensure_network(prepared, store, plan, say)
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """One chunk of votes of one input; `last` marks the one that finishes the input."""
-
-    index: int
-    purpose: str
-    chunk: int
-    start: int
-    stop: int
-    last: bool
-
-
 def certify_job(prepared: PreparedJob, store: RunStore, say: Say, advance: Advance) -> None:
     """Counts the votes that are missing, chunk by chunk.
 
@@ -163,7 +152,8 @@ def certify_job(prepared: PreparedJob, store: RunStore, say: Say, advance: Advan
                 missing = [index for index in prepared.indices if index not in finished]
                 if missing:
                     model = ensure_network(prepared, store, plan, say).model.to(prepared.device).eval()
-                    _certify_run(prepared, store, plan, model, missing, pool, 2 * workers, advance)
+                    count = vote_counter(prepared, plan, model)
+                    _Counting(prepared, store, plan, count, missing).run(pool, 2 * workers, advance)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -172,57 +162,132 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _pieces(prepared: PreparedJob, store: RunStore, plan: RunPlan, missing: list[int]) -> Iterator[_Piece]:
-    """The chunks that are not recorded, input by input, each input's last chunk last."""
-    size = prepared.job.certify.chunk
-    for index in missing:
-        for purpose, total in (("selection", plan.n0), ("estimation", plan.n)):
-            recorded = store.chunks(plan.name, index, purpose)
-            final = (total - 1) // size
-            for chunk in range(final + 1):
-                if chunk not in recorded:
-                    stop = min(total, (chunk + 1) * size)
-                    last = purpose == "estimation" and chunk == final
-                    yield _Piece(index, purpose, chunk, chunk * size, stop, last)
+Count = Callable[[int, str, int, int], Votes]
 
 
-def _certify_run(
-    prepared: PreparedJob,
-    store: RunStore,
-    plan: RunPlan,
-    model: torch.nn.Module,
-    missing: list[int],
-    pool: ThreadPoolExecutor,
-    ahead: int,
-    advance: Advance,
-) -> None:
-    def count(piece: _Piece) -> tuple[Votes, float]:
-        begin = time.monotonic()
-        votes = count_votes(
+def vote_counter(prepared: PreparedJob, plan: RunPlan, model: torch.nn.Module) -> Count:
+    """A function that counts votes of a run: (index, purpose, start, stop) → Votes."""
+
+    def count(index: int, purpose: str, start: int, stop: int) -> Votes:
+        return count_votes(
             model,
-            prepared.dataset.x_test[piece.index],
+            prepared.dataset.x_test[index],
             plan.noise,
             plan.num_classes,
             seed=plan.seed,
-            index=piece.index,
-            purpose=piece.purpose,
-            start=piece.start,
-            stop=piece.stop,
+            index=index,
+            purpose=purpose,
+            start=start,
+            stop=stop,
             batch_size=prepared.job.certify.batch_size,
         )
+
+    return count
+
+
+@dataclass
+class _Open:
+    """An input under way: its recorded chunks, and what is still to be counted in its present stage."""
+
+    index: int
+    chunks: dict[str, list[tuple[int, Votes]]]
+    purpose: str
+    pending: deque[tuple[int, int]]
+    in_flight: int = 0
+
+
+_Flying = tuple[_Open, int, "Future[tuple[Votes, float]]"]
+
+
+class _Counting:
+    """The votes of one run, several inputs at a time.
+
+    An input's next stage is known once its present one is recorded; meanwhile the workers count for the inputs
+    after it. Chunks are recorded in the order in which they were handed out, so that those of an input never
+    leave a gap.
+    """
+
+    def __init__(
+        self, prepared: PreparedJob, store: RunStore, plan: RunPlan, count: Count, missing: list[int]
+    ) -> None:
+        self._store = store
+        self._plan = plan
+        self._rule = plan.rule
+        self._count = count
+        self._labels = prepared.dataset.y_test
+        self._size = prepared.job.certify.chunk
+        self._waiting = iter(missing)
+        self._open: list[_Open] = []
+
+    def run(self, pool: ThreadPoolExecutor, ahead: int, advance: Advance) -> None:
+        """Counts and records until every input is decided."""
+        flying: deque[_Flying] = deque()
+        while True:
+            while len(flying) <= ahead and (piece := self._next()) is not None:
+                item, start, stop = piece
+                item.in_flight += 1
+                counted = pool.submit(self._timed, item.index, item.purpose, start, stop)
+                flying.append((item, start, counted))
+            if not flying:
+                return
+            item, start, counted = flying.popleft()
+            try:
+                self._settle(item, start, counted, advance)
+            except Exception:
+                self._keep(flying, {item.index}, advance)
+                raise
+
+    def _keep(self, flying: deque[_Flying], broken: set[int], advance: Advance) -> None:
+        """After a fault: records what is being counted for other inputs, without a gap in any of them."""
+        for item, start, counted in flying:
+            if item.index in broken or counted.cancel():
+                broken.add(item.index)
+                continue
+            try:
+                self._settle(item, start, counted, advance)
+            except Exception:
+                broken.add(item.index)
+
+    def _timed(self, index: int, purpose: str, start: int, stop: int) -> tuple[Votes, float]:
+        begin = time.monotonic()
+        votes = self._count(index, purpose, start, stop)
         return votes, time.monotonic() - begin
 
-    def settle(piece: _Piece, counted: Future[tuple[Votes, float]]) -> None:
-        votes, seconds = counted.result()
-        label = int(prepared.dataset.y_test[piece.index]) if piece.last else None
-        store.record(plan.name, piece.index, piece.purpose, piece.chunk, votes, seconds, label)
-        if piece.last:
-            advance(plan.name)
+    def _next(self) -> tuple[_Open, int, int] | None:
+        """The next chunk to count: of the earliest open input that waits for one, else of a further input."""
+        for item in self._open:
+            if item.pending:
+                return (item, *item.pending.popleft())
+        for index in self._waiting:
+            item = _Open(index, self._store.chunks(self._plan.name, index), "selection", deque())
+            if self._plan_stage(item):
+                self._open.append(item)
+                return (item, *item.pending.popleft())
+        return None
 
-    under_way: deque[tuple[_Piece, Future[tuple[Votes, float]]]] = deque()
-    for piece in _pieces(prepared, store, plan, missing):
-        under_way.append((piece, pool.submit(count, piece)))
-        if len(under_way) > ahead:
-            settle(*under_way.popleft())
-    while under_way:
-        settle(*under_way.popleft())
+    def _plan_stage(self, item: _Open) -> bool:
+        """Cuts what the procedure wants next into chunks; False when the input is decided."""
+        try:
+            wanted = stage_of(self._rule, item.chunks, self._plan.num_classes).wanted
+        except ValueError as error:
+            raise ValueError(
+                f"damaged: run {self._plan.name} in {self._store.folder}, input {item.index}: {error}; "
+                "restore the folder, or certify into another one"
+            ) from None
+        if wanted is None:
+            return False
+        item.purpose, start, stop = wanted
+        item.pending = deque(cut(start, stop, self._size))
+        return True
+
+    def _settle(self, item: _Open, start: int, counted: Future[tuple[Votes, float]], advance: Advance) -> None:
+        votes, seconds = counted.result()
+        purpose = item.purpose
+        item.in_flight -= 1
+        item.chunks[purpose].append((start, votes))
+        decided = not item.pending and item.in_flight == 0 and not self._plan_stage(item)
+        label = int(self._labels[item.index]) if decided else None
+        self._store.record(self._plan.name, item.index, purpose, start, votes, seconds, label)
+        if decided:
+            self._open.remove(item)
+            advance(self._plan.name)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 ABSTAIN = -1
 ADVERSARIES: tuple[str, ...] = ("1", "2", "inf")
@@ -118,7 +119,8 @@ class RunResult:
         family: noise family; `params` its parameters by name.
         sigma: per-coordinate standard deviation in input units; `scale` the family's scale λ.
         dim: number of input coordinates.
-        n0, n: selection and estimation votes per input.
+        n0: selection votes per input.
+        n: the most estimation votes that an input may get; None where there is no maximum.
         alpha: failure probability of each certificate, in (0, 1).
         seed: seed of the run's noise.
         num_classes: number of classes; every input has as many counts.
@@ -126,6 +128,9 @@ class RunResult:
         inputs: finished inputs by increasing index.
         complete: whether every input of the job is finished.
         methods: how each adversary's radius was obtained, by norm.
+        procedure: how votes became certificates, with all its parameters; empty where not known.
+        family_alpha: probability that any certificate of the run is false, where that is what was bounded; None
+            where alpha holds for each alone.
 
     Raises:
         ValueError: when the fields contradict each other.
@@ -139,7 +144,7 @@ class RunResult:
     scale: float
     dim: int
     n0: int
-    n: int
+    n: int | None
     alpha: float
     seed: int
     num_classes: int
@@ -147,6 +152,8 @@ class RunResult:
     inputs: tuple[InputResult, ...]
     complete: bool
     methods: Mapping[str, str] = field(default_factory=dict)
+    procedure: Mapping[str, Any] = field(default_factory=dict)
+    family_alpha: float | None = None
 
     def __post_init__(self) -> None:
         where = f"run {self.name!r}"
@@ -154,7 +161,8 @@ class RunResult:
             value = getattr(self, key)
             _require(math.isfinite(value) and value > 0, f"{where}: {key} must be positive, got {value}")
         for key in ("dim", "n0", "n"):
-            _require(getattr(self, key) >= 1, f"{where}: {key} must be at least 1, got {getattr(self, key)}")
+            value = getattr(self, key)
+            _require(value is None or value >= 1, f"{where}: {key} must be at least 1, got {value}")
         _require(0.0 < self.alpha < 1.0, f"{where}: alpha must lie in (0, 1), got {self.alpha}")
         _require(self.num_classes >= 2, f"{where}: num_classes must be at least 2, got {self.num_classes}")
         accuracy = self.clean_accuracy
@@ -169,8 +177,8 @@ class RunResult:
         )
         for result in self.inputs:
             _require(
-                result.n == self.n,
-                f"{where}: input {result.index} has n = {result.n}, the run has n = {self.n}",
+                self.n is None or result.n <= self.n,
+                f"{where}: input {result.index} has n = {result.n}, the run allows n = {self.n}",
             )
             _require(
                 len(result.counts) == self.num_classes,
@@ -178,3 +186,4 @@ class RunResult:
             )
         object.__setattr__(self, "params", MappingProxyType(dict(self.params)))
         object.__setattr__(self, "methods", MappingProxyType(dict(self.methods)))
+        object.__setattr__(self, "procedure", MappingProxyType(dict(self.procedure)))

@@ -1,10 +1,11 @@
 """The SQLite schema of a run folder, and what a file must be to count as one.
 
-meta   key, value: the configuration as canonical JSON ("config") and its SHA-256 ("config_sha256"), and the
-       digests of the densities that the votes were drawn from, by family ("densities")
-run    one row a noise and σ; `position` orders them
-chunk  raw votes: (run, input, purpose, chunk) → n, failed, counts (JSON array), seconds
-input  one row a finished input: (run, input) → label
+meta   key, value: the configuration as canonical JSON ("config") and its SHA-256 ("config_sha256"), the
+       digests of the densities that the votes were drawn from, by family ("densities"), and the code that
+       counts ("code", see `runtime.version`)
+run    one row a noise and σ; `position` orders them; `procedure` says how votes become a decision (JSON)
+chunk  raw votes start … start+n-1: (run, input, purpose, start) → n, failed, counts (JSON array), seconds
+input  one row a finished input: (run, input) → label, and how many votes of each purpose decided it
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 APPLICATION_ID = 0x536D5261
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -28,12 +29,11 @@ CREATE TABLE run (
     sigma REAL NOT NULL,
     scale REAL NOT NULL,
     dim INTEGER NOT NULL,
-    n0 INTEGER NOT NULL,
-    n INTEGER NOT NULL,
-    alpha REAL NOT NULL,
     seed INTEGER NOT NULL,
     num_classes INTEGER NOT NULL,
     inputs INTEGER NOT NULL,
+    procedure TEXT NOT NULL,
+    family_alpha REAL,
     network_sha256 TEXT,
     clean_accuracy REAL
 );
@@ -41,17 +41,19 @@ CREATE TABLE chunk (
     run TEXT NOT NULL REFERENCES run (name),
     input INTEGER NOT NULL,
     purpose TEXT NOT NULL CHECK (purpose IN ('selection', 'estimation')),
-    chunk INTEGER NOT NULL,
-    n INTEGER NOT NULL,
+    start INTEGER NOT NULL CHECK (start >= 0 AND start % 64 = 0),
+    n INTEGER NOT NULL CHECK (n >= 1),
     failed INTEGER NOT NULL,
     counts TEXT NOT NULL,
     seconds REAL NOT NULL,
-    PRIMARY KEY (run, input, purpose, chunk)
+    PRIMARY KEY (run, input, purpose, start)
 ) WITHOUT ROWID;
 CREATE TABLE input (
     run TEXT NOT NULL REFERENCES run (name),
     input INTEGER NOT NULL,
     label INTEGER NOT NULL,
+    selection INTEGER NOT NULL,
+    estimation INTEGER NOT NULL,
     PRIMARY KEY (run, input)
 ) WITHOUT ROWID;
 """
@@ -77,6 +79,10 @@ def translated(path: Path) -> Iterator[None]:
             raise StorageFull(
                 f"{path} cannot be written ({text}); what was counted is safe: free some space, "
                 f"then run: python -m runtime resume {path.parent}"
+            ) from error
+        if "locked" in text:
+            raise ValueError(
+                f"{path} is locked by another program; close that one, then run the same command again"
             ) from error
         raise ValueError(f"{path} cannot be used as a run store: {text}") from error
     except sqlite3.DatabaseError as error:
@@ -129,9 +135,10 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
     if application != APPLICATION_ID:
         raise ValueError(f"{path} is an SQLite file of another program; choose another folder")
     if version != SCHEMA_VERSION:
+        age = "an earlier" if version < SCHEMA_VERSION else "a later"
         raise ValueError(
-            f"{path} has schema version {version}, this program reads version {SCHEMA_VERSION}; "
-            "use the program that wrote it"
+            f"{path} has schema version {version}, written by {age} version of this program; this one reads "
+            f"version {SCHEMA_VERSION}: use the one that wrote it, or certify into another folder"
         )
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":

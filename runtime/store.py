@@ -1,7 +1,8 @@
 """The run folder: raw counts in SQLite, one transaction a chunk, one writer at a time.
 
 A folder holds `votes.sqlite` (the record), `run.json` (its configuration, to be read by people), `run.lock`,
-`networks/` and `report/`. Predictions and radii are computed from counts whenever runs are loaded.
+`networks/` and `report/`. Predictions and radii are computed from counts whenever runs are loaded
+(`runtime.reader`).
 """
 
 from __future__ import annotations
@@ -17,22 +18,27 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from generated import registry
-from runtime.atomic import write_atomically
-from runtime.certificate import decide, radii_of
+from runtime.atomic import flush_folder, write_atomically
 from runtime.noise import Noise
-from runtime.results import InputResult, RunResult
+from runtime.procedure import FixedSample, Procedure
+from runtime.reader import CONFIG, DATABASE, PURPOSES, chunk_votes, configuration, load_runs
 from runtime.sampling import Votes
 from runtime.schema import StorageFull, check, connect, create, is_blank, translated
+from runtime.version import code_differences, code_record
 
-DATABASE = "votes.sqlite"
-CONFIG = "run.json"
 LOCK = "run.lock"
 
 
 @dataclass(frozen=True)
 class RunPlan:
-    """One noise at one σ as the job plans it; fields as in `RunResult`, `inputs` the number of inputs."""
+    """One noise at one σ as the job plans it.
+
+    Attributes:
+        name, group, noise, n0, n, alpha, seed, num_classes: as in `runtime.results.RunResult`.
+        inputs: number of inputs.
+        procedure: how votes become a decision; n0 and n votes at alpha when not given.
+        family_alpha: failure probability over all inputs together, None where alpha is each input's own.
+    """
 
     name: str
     group: str
@@ -43,6 +49,13 @@ class RunPlan:
     seed: int
     num_classes: int
     inputs: int
+    procedure: Procedure | None = None
+    family_alpha: float | None = None
+
+    @property
+    def rule(self) -> Procedure:
+        """The procedure, given or not."""
+        return self.procedure or FixedSample(self.n0, self.n, self.alpha)
 
 
 def canonical(config: Mapping[str, Any]) -> str:
@@ -70,20 +83,27 @@ class RunStore:
         config: the job's configuration, JSON-ready; None to open what is there (resume).
         plans: the job's runs, in order; needed where `config` is.
 
+    Attributes:
+        config: the configuration that the folder holds.
+        remarks: what a user should be told of the folder, one line each.
+
     Raises:
         ValueError: the folder is being written by another process, holds another configuration, other
-            files, a damaged store or one of another version, or holds no run at all (resume). Nothing is
-            then changed.
+            files, votes that other code counted, a damaged store or one of another version, or no run at all
+            (resume). Nothing is then changed.
         StorageFull: the disk is full.
     """
 
     def __init__(self, folder: Path, config: Mapping[str, Any] | None, plans: Sequence[RunPlan] = ()) -> None:
         self.folder = folder
         self.path = folder / DATABASE
+        self.remarks: tuple[str, ...] = ()
         self._check_folder(config is None)
         with translated(self.path):
             self._check_file()
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            flush_folder(folder.parent)
         self._lock = FileLock(folder / LOCK)
         try:
             self._lock.acquire(timeout=0)
@@ -152,20 +172,37 @@ class RunStore:
                 database.execute("BEGIN IMMEDIATE")
                 create(database)
                 densities = canonical({plan.noise.family: plan.noise.density_hash for plan in plans})
-                rows = [("config", text), ("config_sha256", digest), ("densities", densities)]
+                code = canonical(code_record(plan.noise.family for plan in plans))
+                rows = [("config", text), ("config_sha256", digest), ("densities", densities), ("code", code)]
                 database.executemany("INSERT INTO meta VALUES (?, ?)", rows)
                 database.executemany(
-                    f"INSERT INTO run VALUES ({', '.join('?' * 14)}, NULL, NULL)",
+                    f"INSERT INTO run VALUES ({', '.join('?' * 13)}, NULL, NULL)",
                     [_row(position, plan) for position, plan in enumerate(plans)],
                 )
         else:
             check(database, self.path)
-        self.config = _config(database, self.path)
+        self.config = configuration(database, self.path)
         if config is not None:
             self.require(config)
+        self._check_code(database)
         if not summary.exists():
             readable = json.dumps(self.config, indent=2, sort_keys=True) + "\n"
             write_atomically(summary, readable.encode())
+
+    def _check_code(self, database: sqlite3.Connection) -> None:
+        """Refuses to add votes to those that other code counted; says so where only a library changed."""
+        meta = dict(database.execute("SELECT key, value FROM meta").fetchall())
+        recorded = json.loads(meta.get("code", "{}"))
+        current = code_record(json.loads(meta["densities"]))
+        changes = code_differences(recorded, current)
+        if recorded.get("sources") != current["sources"]:
+            raise ValueError(
+                f"the code that counts votes changed since {self.folder} was begun ({'; '.join(changes)}); "
+                "finish it with the version that began it, or certify into another folder"
+            )
+        self.remarks = tuple(
+            f"the votes in {self.folder} were begun with another library: {change}" for change in changes
+        )
 
     def require(self, config: Mapping[str, Any]) -> None:
         """Refuses (ValueError) a configuration other than the folder's, naming the keys that differ."""
@@ -218,36 +255,53 @@ class RunStore:
             rows = self._database.execute("SELECT input FROM input WHERE run = ?", (run,)).fetchall()
         return {index for (index,) in rows}
 
-    def chunks(self, run: str, index: int, purpose: str) -> set[int]:
-        """Numbers of the chunks that are recorded."""
+    def chunks(self, run: str, index: int) -> dict[str, list[tuple[int, Votes]]]:
+        """The recorded votes of one input: by purpose, each chunk's first vote and its votes, in order."""
         with translated(self.path):
-            query = "SELECT chunk FROM chunk WHERE run = ? AND input = ? AND purpose = ?"
-            rows = self._database.execute(query, (run, index, purpose)).fetchall()
-        return {chunk for (chunk,) in rows}
+            query = "SELECT num_classes FROM run WHERE name = ?"
+            (num_classes,) = self._database.execute(query, (run,)).fetchone()
+            query = "SELECT * FROM chunk WHERE run = ? AND input = ? ORDER BY start"
+            cursor = self._database.cursor()
+            cursor.row_factory = sqlite3.Row  # type: ignore[assignment]
+            found: dict[str, list[tuple[int, Votes]]] = {purpose: [] for purpose in PURPOSES}
+            for row in cursor.execute(query, (run, index)):
+                found[row["purpose"]].append((row["start"], chunk_votes(row, num_classes)))
+        return found
 
     def record(
         self,
         run: str,
         index: int,
         purpose: str,
-        chunk: int,
+        start: int,
         votes: Votes,
         seconds: float,
         finished_label: int | None = None,
     ) -> None:
         """Commits one chunk of votes, and with the last one that the input is finished, in one transaction.
 
+        Args:
+            run, index, purpose: what the votes are votes of.
+            start: number of the first vote, a multiple of 64.
+            votes: votes start … start + votes.n - 1.
+            seconds: time spent counting them.
+            finished_label: true class of an input that these votes decide.
+
         Raises:
             StorageFull: the disk is full; nothing of this chunk is then recorded.
         """
-        row = (run, index, purpose, chunk, votes.n, votes.failed, json.dumps(votes.counts), seconds)
+        row = (run, index, purpose, start, votes.n, votes.failed, json.dumps(votes.counts), seconds)
         with translated(self.path):
             database = self._database
             with database:
                 database.execute("BEGIN IMMEDIATE")
                 database.execute(f"INSERT INTO chunk VALUES ({', '.join('?' * 8)})", row)
                 if finished_label is not None:
-                    database.execute("INSERT INTO input VALUES (?, ?, ?)", (run, index, finished_label))
+                    database.execute(_FINISH, (run, index, finished_label, run, index, run, index))
+
+
+_TOTAL = "(SELECT coalesce(sum(n), 0) FROM chunk WHERE run = ? AND input = ? AND purpose = '{}')"
+_FINISH = f"INSERT INTO input VALUES (?, ?, ?, {', '.join(_TOTAL.format(purpose) for purpose in PURPOSES)})"
 
 
 def _row(position: int, plan: RunPlan) -> tuple[Any, ...]:
@@ -261,139 +315,11 @@ def _row(position: int, plan: RunPlan) -> tuple[Any, ...]:
         noise.sigma,
         noise.scale,
         noise.dim,
-        plan.n0,
-        plan.n,
-        plan.alpha,
         plan.seed,
         plan.num_classes,
         plan.inputs,
-    )
-
-
-def _config(database: sqlite3.Connection, path: Path) -> dict[str, Any]:
-    meta = dict(database.execute("SELECT key, value FROM meta").fetchall())
-    text = meta.get("config", "")
-    if hashlib.sha256(text.encode()).hexdigest() != meta.get("config_sha256"):
-        raise ValueError(f"{path} is damaged: its configuration does not match its digest")
-    for family, density in _densities(meta, path).items():
-        if registry.load(family).SPEC_HASH != density:
-            raise ValueError(
-                f"the density of {family} changed since the votes in {path.parent} were counted; certify into "
-                "another folder, or restore the generated files"
-            )
-    config: dict[str, Any] = json.loads(text)
-    return config
-
-
-def _densities(meta: Mapping[str, str], path: Path) -> dict[str, str]:
-    """Digest of each family's density when the folder was made."""
-    try:
-        found = json.loads(meta.get("densities", ""))
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} is damaged: it does not say which densities its votes were drawn from")
-    return found
-
-
-def load_runs(path: Path) -> tuple[RunResult, ...]:
-    """The runs of a folder, as far as they are finished; predictions and radii are computed from the counts.
-
-    Args:
-        path: run folder; it may be in use by a running job.
-
-    Returns:
-        One RunResult a noise and σ, in the job's order; `complete` says whether all inputs are there.
-
-    Raises:
-        ValueError: no run there, a damaged store, or one of another schema version.
-    """
-    database_path = Path(path) / DATABASE
-    if not database_path.is_file():
-        raise ValueError(f"{path} holds no run ({DATABASE} is missing)")
-    with translated(database_path):
-        database = connect(database_path, write=False)
-        try:
-            database.row_factory = sqlite3.Row
-            check(database, database_path)
-            _config(database, database_path)
-            database.execute("BEGIN")
-            rows = database.execute("SELECT * FROM run ORDER BY position").fetchall()
-            return tuple(_load(database, row) for row in rows)
-        finally:
-            database.close()
-
-
-def _votes(chunk: sqlite3.Row, num_classes: int) -> Votes:
-    """The votes of one chunk, when the row agrees with itself."""
-    try:
-        counts = json.loads(chunk["counts"])
-    except (TypeError, ValueError):
-        counts = None
-    numbers = [*counts, chunk["failed"]] if isinstance(counts, list) else []
-    if (
-        len(numbers) != num_classes + 1
-        or not all(type(number) is int and number >= 0 for number in numbers)
-        or sum(numbers) != chunk["n"]
-    ):
-        raise ValueError(
-            f"damaged: chunk {chunk['chunk']} of the {chunk['purpose']} votes of input {chunk['input']} in run "
-            f"{chunk['run']} contradicts itself; restore the folder, or certify into another one"
-        )
-    return Votes(tuple(numbers[:-1]), numbers[-1])
-
-
-def _load(database: sqlite3.Connection, row: sqlite3.Row) -> RunResult:
-    noise = Noise.from_spec({**dict(row), "params": json.loads(row["params"])})
-    labels = dict(database.execute("SELECT input, label FROM input WHERE run = ?", (row["name"],)).fetchall())
-    votes: dict[tuple[int, str], Votes] = {}
-    seconds: dict[int, float] = {}
-    for chunk in database.execute("SELECT * FROM chunk WHERE run = ?", (row["name"],)):
-        key = (chunk["input"], chunk["purpose"])
-        part = _votes(chunk, row["num_classes"])
-        votes[key] = votes[key] + part if key in votes else part
-        seconds[chunk["input"]] = seconds.get(chunk["input"], 0.0) + chunk["seconds"]
-    inputs = []
-    for index in sorted(labels):
-        for purpose, total in (("selection", row["n0"]), ("estimation", row["n"])):
-            found = votes[index, purpose].n if (index, purpose) in votes else 0
-            if found != total:
-                raise ValueError(
-                    f"damaged: run {row['name']} holds {found} {purpose} votes of input {index}, not {total}; "
-                    "restore the folder, or certify into another one"
-                )
-        estimation = votes[index, "estimation"]
-        prediction, p_lower = decide(votes[index, "selection"], estimation, row["alpha"])
-        inputs.append(
-            InputResult(
-                index=index,
-                label=labels[index],
-                prediction=prediction,
-                p_lower=p_lower,
-                radii=radii_of(noise, p_lower),
-                counts=estimation.counts,
-                n=estimation.n,
-                failed=estimation.failed,
-                seconds=seconds[index],
-            )
-        )
-    return RunResult(
-        name=row["name"],
-        group=row["group"],
-        family=row["family"],
-        params=noise.params,
-        sigma=noise.sigma,
-        scale=noise.scale,
-        dim=noise.dim,
-        n0=row["n0"],
-        n=row["n"],
-        alpha=row["alpha"],
-        seed=row["seed"],
-        num_classes=row["num_classes"],
-        clean_accuracy=row["clean_accuracy"],
-        inputs=tuple(inputs),
-        complete=len(inputs) == row["inputs"],
-        methods={adversary: noise.method(adversary) for adversary in noise.adversaries},
+        canonical(plan.rule.record()),
+        plan.family_alpha,
     )
 
 
