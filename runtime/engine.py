@@ -280,7 +280,9 @@ class _Counting:
         item.pending = deque(cut(start, stop, self._size))
         return True
 
-    def _settle(self, item: _Open, start: int, counted: Future[tuple[Votes, float]], advance: Advance) -> None:
+    def _settle(
+        self, item: _Open, start: int, counted: Future[tuple[Votes, float]], advance: Advance
+    ) -> None:
         votes, seconds = counted.result()
         purpose = item.purpose
         item.in_flight -= 1

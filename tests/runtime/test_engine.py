@@ -74,7 +74,11 @@ def test_a_fault_in_a_worker_reaches_the_caller_and_keeps_what_was_recorded(
     monkeypatch.setattr(engine, "count_votes", failing)
     with pytest.raises(ValueError, match="broken input"):
         run(prepared, tmp_path / "a")
-    assert [result.index for result in load_runs(tmp_path / "a")[0].inputs] == [0, 1]
+    finished = [result.index for result in load_runs(tmp_path / "a")[0].inputs]
+    assert 2 not in finished
+    with RunStore(tmp_path / "a", None) as store:
+        kept = [store.chunks("uniform-0.5", index) for index in (0, 1, 3)]
+        assert all(chunks["selection"] for chunks in kept) and not store.chunks("uniform-0.5", 2)["selection"]
     monkeypatch.setattr(engine, "count_votes", counted)
     run(prepared, tmp_path / "a")
     run(prepared, tmp_path / "b")

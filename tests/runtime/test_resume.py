@@ -32,7 +32,7 @@ def job(tmp_path: Path) -> list[str]:
 def chunks(folder: Path) -> Chunks:
     connection = sqlite3.connect(f"file:{folder / DATABASE}?mode=ro", uri=True, timeout=30)
     try:
-        query = "SELECT run, input, purpose, chunk, n, failed, counts FROM chunk ORDER BY 1, 2, 3, 4"
+        query = "SELECT run, input, purpose, start, n, failed, counts FROM chunk ORDER BY 1, 2, 3, 4"
         return connection.execute(query).fetchall()
     finally:
         connection.close()

@@ -24,8 +24,8 @@ CONFIGURATION: dict[str, Any] = {"name": "trial", "certify": {"n": 1000, "alpha"
 
 def fill(store: RunStore, index: int, label: int = 1) -> None:
     store.record(PLAN.name, index, "selection", 0, Votes((5, 95, 0), 0), 0.1)
-    store.record(PLAN.name, index, "estimation", 0, Votes((1, 600, 0), 3), 0.2)
-    store.record(PLAN.name, index, "estimation", 1, Votes((0, 396, 0), 0), 0.2, finished_label=label)
+    store.record(PLAN.name, index, "estimation", 0, Votes((1, 636, 0), 3), 0.2)
+    store.record(PLAN.name, index, "estimation", 640, Votes((0, 360, 0), 0), 0.2, finished_label=label)
 
 
 @pytest.fixture
@@ -62,7 +62,10 @@ def test_runs_come_back_computed_from_the_counts(folder: Path) -> None:
 def test_a_folder_is_taken_up_where_it_was_left(folder: Path) -> None:
     with RunStore(folder, CONFIGURATION, [PLAN]) as store:
         assert store.finished(PLAN.name) == {4}
-        assert store.chunks(PLAN.name, 4, "estimation") == {0, 1}
+        assert store.chunks(PLAN.name, 4) == {
+            "selection": [(0, Votes((5, 95, 0), 0))],
+            "estimation": [(0, Votes((1, 636, 0), 3)), (640, Votes((0, 360, 0), 0))],
+        }
         store.set_network(PLAN.name, "ab", 0.5)
         fill(store, 9)
     with RunStore(folder, None) as store:
@@ -76,8 +79,8 @@ def test_a_folder_is_taken_up_where_it_was_left(folder: Path) -> None:
 def test_a_chunk_is_recorded_whole_or_not_at_all(folder: Path) -> None:
     with RunStore(folder, None) as store:
         with pytest.raises(ValueError):
-            store.record(PLAN.name, 4, "estimation", 2, Votes((1, 0, 0), 0), 0.1, finished_label=1)
-        assert store.chunks(PLAN.name, 4, "estimation") == {0, 1}
+            store.record(PLAN.name, 4, "estimation", 1024, Votes((1, 0, 0), 0), 0.1, finished_label=1)
+        assert [start for start, _ in store.chunks(PLAN.name, 4)["estimation"]] == [0, 640]
 
 
 def test_another_configuration_is_refused_and_named(folder: Path) -> None:
@@ -143,7 +146,8 @@ def test_a_damaged_store_is_refused_and_left_as_it_is(damage: str, folder: Path)
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
-        ("PRAGMA user_version = 99", "schema version 99"),
+        ("PRAGMA user_version = 99", "schema version 99.*a later version"),
+        ("PRAGMA user_version = 2", "schema version 2.*an earlier version"),
         ("PRAGMA application_id = 5", "another program"),
         ("UPDATE meta SET value = '{}' WHERE key = 'config'", "digest"),
     ],
@@ -169,7 +173,7 @@ def test_a_full_disk_is_one_clear_line_and_loses_nothing(folder: Path) -> None:
         assert "\n" not in str(caught.value)
         whole = len(store.finished(PLAN.name))
         database.execute("PRAGMA max_page_count = 1000000")
-        chunks = store.chunks(PLAN.name, index, "estimation")
+        chunks = store.chunks(PLAN.name, index)["estimation"]
         assert index not in store.finished(PLAN.name) and len(chunks) < 2
     (run,) = load_runs(folder)
     assert len(run.inputs) == whole >= 1
