@@ -12,7 +12,7 @@ import math
 import multiprocessing
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +98,8 @@ class _Table:
     gap: Sequence[Sequence[float]]
     fail: Sequence[Sequence[float]]
     witnesses: Sequence[tuple[float, float, float]]
+    power: int
+    """Levels at small distances go as this power of them: 2 for l2-radial noise, else 1."""
 
     def value(self, p: float) -> float:
         """The float at 1 - rho = p."""
@@ -124,14 +126,17 @@ class _Table:
     def near(self, p: float) -> tuple[float, float]:
         """A level for the table's own radius at p, from the witnesses on either side, and that radius."""
         e = self.value(p)
-        order = sorted((w for w in self.witnesses if w[2] > 0), key=lambda w: abs(math.log(w[2] / e)))[:8]
+        known = [w for w in self.witnesses if w[2] > 0]
+        order = sorted(known, key=lambda w: abs(math.log(w[2] / e)))[: 8 if self.power == 2 else 6]
+        place: Callable[[float], float] = float if self.power == 2 else math.log
+        at = min(max(e, min(w[2] for w in known)), max(w[2] for w in known)) if self.power == 1 else e
         level = 0.0
-        for _, t, here in order:  # t/e² is smooth: Lagrange's formula
-            weight = t / here**2
+        for _, t, here in order:  # t/e² is smooth in e, or t/e in log e: Lagrange's formula
+            weight = t / here**self.power
             for _, _, other in order:
-                weight *= (e - other) / (here - other) if other != here else 1.0
+                weight *= (place(at) - place(other)) / (place(here) - place(other)) if other != here else 1.0
             level += weight
-        return level * e**2, e
+        return level * e**self.power, e
 
 
 def _load(path: Path) -> tuple[_Table, tuple[Density, str, int, float]]:
@@ -163,6 +168,7 @@ def _load(path: Path) -> tuple[_Table, tuple[Density, str, int, float]]:
             gap,
             fail,
             [(p, t, e) for p, t, e in witnesses],
+            2 if data["geometry"] == "l2" else 1,
         )
         density = Density(data["density"], data["parameters"] | {"d": str(dim)})
     except (OSError, KeyError, TypeError, ValueError, SyntaxError) as error:

@@ -69,7 +69,7 @@ class LevelLaw(Protocol):
     """What the cells need of a density against a norm.
 
     `bends` is a number k with 1/2 - max h(t, e) = slope·e·(1 + O(e**k)). Only where it is 2 a cell may start at distance 0 unless it
-    is straight.
+    is straight; where it is 1 no h(t, e) falls faster in e than by `slope`.
     """
 
     bends: int
@@ -270,7 +270,7 @@ class _March:
             terms[0] -= error
         if not (all(c.is_exact() for c in terms) and negative([k * c for k, c in enumerate(terms)][1:])):
             raise ArithmeticError("the fail probability of a cell could not be proved to fall")
-        kept = [w for w, x in zip(witnesses, places, strict=True) if bool(value(terms, x) < w[0])]
+        kept = [w for w in witnesses if bool(value(terms, (arb(w[2]) - path.centre) / path.half) < w[0])]
         later = path.centre / (path.centre + 2 * path.half)  # farther out fail falls faster
         growth = min(WIDER, 0.97 * factor * (float(later) if bool(path.centre > 3 * self.unit) else 1.0))
         return LevelCell(path.centre, path.half, tuple(terms), tuple(kept)), growth
@@ -287,7 +287,10 @@ class _March:
         decays = [(-at.level).exp() for at in pairs]
         found = self.nodes.masses([(at, e, e / d) for at, e, d in zip(pairs, errors, decays, strict=True)])
         fails = [own + d * (0.5 - shifted) for (shifted, own), d in zip(found, decays, strict=True)]
-        return fails, [_doubles(at, fail) for at, fail in zip(pairs, fails, strict=True)]
+        return fails, [
+            _doubles(at, fail, self.slope if self.law.bends < 2 else None)
+            for at, fail in zip(pairs, fails, strict=True)
+        ]
 
     def _near_zero(self, path: Path, gap: list[arb], corner: arb) -> None:
         """1/2 - h(0, e) ≤ slope·e proves the cell where 1 + x ≤ corner, and the slack over the corner elsewhere."""
@@ -309,10 +312,17 @@ def _rounded(error: arb) -> arb:
     return arb(math.floor(fraction * 2**20) + 2) * arb(2) ** (exponent - 20)
 
 
-def _doubles(at: Witness, fail: arb) -> tuple[float, float, float]:
-    """(p, t, e) with t rounded and p lowered by what this may cost: the slope of h in t is e^-t·(M - 1/2)."""
+def _doubles(at: Witness, fail: arb, slope: arb | None) -> tuple[float, float, float]:
+    """(p, t, e) with t rounded and p lowered by what this may cost: the slope of h in t is e^-t·(M - 1/2).
+
+    Where h is known to fall by no more than `slope` with e, e is raised by what p was lowered, so that p near 1/2 does not spoil it.
+    """
     level, distance = float(at.level), float(at.distance)
     if arb(distance) != at.distance:
         raise RuntimeError(f"internal check failed: the distance {at.distance} of a node is no double")
     cost = abs(at.level - level) * (-at.level.min(arb(level))).exp()
-    return math.nextafter(float((fail - cost).lower()), -math.inf), level, distance
+    least = (fail - cost).lower()
+    p = math.nextafter(float(least), -math.inf)
+    if slope is not None and bool(least > p):
+        distance = max(distance, math.nextafter(float((at.distance + (least - p) / slope).lower()), 0.0))
+    return p, level, distance

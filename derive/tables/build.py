@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +16,10 @@ import sympy as sp
 from flint import arb
 
 from derive.bounds import checked_values, radial_density, require_unimodal
-from derive.derivation import LevelSet
+from derive.derivation import Derivation, LevelSet
 from derive.enclosure.cells import LevelCell, level_cells
+from derive.enclosure.radial import RadialDensity
+from derive.enclosure.shell_cells import ShellCells
 from derive.enclosure.smooth import SmoothLaw
 from derive.engine import Family, derive_family
 from derive.formula import dim as dim_symbol
@@ -127,17 +130,30 @@ def build(request: Request, workers: int = 1) -> Built:
     if composed is not None and request.adversary == composed.adversary:
         return _composed(request, start)
     density = radial_density(family.profile, dim_symbol, values)
+    smallest = arb(SMALLEST)
     if request.adversary in family.exact:
         require_unimodal(family.profile, values)
-        file, text, table = shell_file(
-            request.spec, family.exact[request.adversary], density, request.dim, floats
-        )
+        exact = family.exact[request.adversary]
+        shells = _shell_cells(exact, density, request.dim, smallest, workers)
+        if shells is not None:
+            return assemble(request, floats, exact.label, shells, start)
+        file, text, table = shell_file(request.spec, exact, density, request.dim, floats)
         polynomials, witnesses = len(table.fitted.gap) + len(table.fitted.fail) + 1, len(table.witnesses)
         seconds = time.perf_counter() - start
         return Built(file, text, 0, polynomials, witnesses, table.fitted.loss, seconds, nodes=witnesses)
-    smallest = arb(SMALLEST)
     cells = level_cells(SmoothLaw(density, request.dim, smallest), smallest, workers)
     return assemble(request, floats, family.native[request.adversary].label, cells, start)
+
+
+def _shell_cells(
+    exact: Derivation, density: RadialDensity, dim: int, smallest: arb, workers: int
+) -> list[LevelCell] | None:
+    """Level cells of noise in the l1 or linf norm; None where they cannot be proved, and nodes must do."""
+    if not (isinstance(exact.evaluation, LevelSet) and exact.evaluation.kind == "shell"):
+        return None
+    with suppress(ArithmeticError):
+        return level_cells(ShellCells(density, dim, smallest), smallest, workers)
+    return None
 
 
 def _composed(request: Request, start: float) -> Built:

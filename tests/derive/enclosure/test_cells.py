@@ -179,6 +179,7 @@ class _Wavering:
     """A law given by its values at the nodes, within `SLACK` of a straight line, on which every derivative is known."""
 
     SLACK = arb(1) / 10**6
+    bends = 2
 
     def __init__(self, rule: Interpolation, place: arb) -> None:
         self.heights: dict[str, arb] = {}
