@@ -9,17 +9,15 @@ there the noise is still identical for every batch size, while near-ties of logi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral
 
 import torch
 
+from runtime.fixed import Model, fixed_function, winners
+from runtime.grid import GridNoise, numerators
 from runtime.noise import Noise
 from runtime.rng import BLOCK, block_generator
-
-Model = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -87,34 +85,6 @@ def _dtype_of(model: Model, x: torch.Tensor) -> torch.dtype:
     return x.dtype
 
 
-@contextmanager
-def evaluating(model: Model) -> Iterator[None]:
-    """Puts a module into eval() mode and inference_mode, and restores what was there before."""
-    modules = list(model.modules()) if isinstance(model, torch.nn.Module) else []
-    training = [module for module in modules if module.training]
-    for module in training:
-        module.training = False
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        for module in training:
-            module.training = True
-
-
-def _winners(model: Model, batch: torch.Tensor, num_classes: int) -> torch.Tensor:
-    """Class index per row; `num_classes` for a row with NaN or infinite logits."""
-    logits = model(batch)
-    if not isinstance(logits, torch.Tensor) or logits.shape != (len(batch), num_classes):
-        got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-        raise ValueError(
-            f"the model must return logits of shape ({len(batch)}, {num_classes}), got {got}; "
-            "set num_classes to the model's number of classes"
-        )
-    failed = ~torch.isfinite(logits).all(dim=1)
-    return torch.where(failed, num_classes, logits.argmax(dim=1))
-
-
 def count_votes(
     model: Model,
     x: torch.Tensor,
@@ -127,27 +97,31 @@ def count_votes(
     start: int,
     stop: int,
     batch_size: int = 1024,
+    grid: GridNoise | None = None,
 ) -> Votes:
     """Counts the votes start … stop-1 of one input.
 
-    Guarantee: on one machine the counts depend on the arguments up to `stop` only; counts of adjoining ranges
-    add up to those of the whole range. Memory is bounded by `batch_size`, whatever the number of votes.
+    Guarantee: on one machine the counts depend on the arguments up to `stop` and on `grid` only; counts of adjoining
+    ranges add up to those of the whole range. Memory is bounded by `batch_size`, whatever the number of votes; where the
+    device has too little, the network runs on smaller parts of the same votes.
 
     Args:
-        model: maps [b, *x.shape] to logits [b, num_classes]; a module is run in eval() mode.
-        x: one input, float32 or float64, any shape with noise.dim coordinates.
+        model: maps [b, *x.shape] to logits [b, num_classes]; it is run as a fixed function (`runtime.fixed`).
+        x: one input, float32 or float64, any shape with noise.dim coordinates; with a grid, on it.
         noise: the noise to add, drawn and added in the type of `x`; the model gets the sum in its own type.
         num_classes: number of classes.
         seed, index, purpose: identity of the noise, see `runtime.rng.block_key`.
         start: first vote, a multiple of 64.
         stop: one past the last vote.
         batch_size: votes on the device at a time, rounded down to whole blocks of 64, at least one block.
+        grid: the same noise as integers, which are added to the input's integers; None adds floats.
 
     Returns:
-        int64 counts as Python integers. A vote with NaN or infinite logits is a failed vote.
+        int64 counts as Python integers. A vote with NaN or infinite logits is a failed vote, and one with a coordinate
+        that the grid leaves undecided.
 
     Raises:
-        ValueError: bad input, ranges or logits; the message says which.
+        ValueError: bad input, ranges or logits, or a device without memory for the smallest batch; the message says which.
     """
     check_input(x, noise.dim)
     if start % BLOCK or not 0 <= start < stop:
@@ -155,23 +129,108 @@ def count_votes(
     if isinstance(batch_size, bool) or not isinstance(batch_size, Integral) or batch_size < 1:
         raise ValueError(f"batch_size must be an integer of at least 1, got {batch_size!r}")
     device = device_of(model, x)
-    centre = x.to(device)
+    centre = x.to(device) if grid is None else numerators(x, grid.denominator).to(device)
     kind = _dtype_of(model, x)
-    rows = BLOCK if device.type == "cpu" else max(1, batch_size // BLOCK) * BLOCK
     step = max(1, batch_size // BLOCK) * BLOCK
+    rows = _rows(device, step)
     counts = torch.zeros(num_classes + 1, dtype=torch.int64, device=device)
-    with evaluating(model):
-        for first in range(start, stop, step):
+
+    def classes(first: int, last: int, rows: int) -> torch.Tensor:
+        noisy, sound = noisy_inputs(
+            centre, noise, grid, x.dtype, seed=seed, index=index, purpose=purpose, start=first, stop=last
+        )
+        found = torch.cat([winners(model, part, num_classes) for part in noisy.to(kind).split(rows)])
+        return found if sound is None else torch.where(sound, found, num_classes)
+
+    with fixed_function(model, device):
+        first = start
+        while first < stop:
             last = min(first + step, -(-stop // BLOCK) * BLOCK)
-            blocks = [
-                noise.sample(
-                    (BLOCK, *x.shape), block_generator(seed, index, purpose, block, device), dtype=x.dtype
-                )
-                for block in range(first // BLOCK, last // BLOCK)
-            ]
-            noisy = torch.cat(blocks).add_(centre).to(kind)
-            winners = torch.cat([_winners(model, part, num_classes) for part in noisy.split(rows)])
-            kept = winners[: stop - first]
+            try:
+                kept = classes(first, last, rows)[: stop - first]
+            except RuntimeError as error:  # torch.OutOfMemoryError is one
+                step, rows = _smaller(error, step, rows, device)
+                continue
             counts += torch.bincount(kept, minlength=num_classes + 1)
+            first = last
     totals = counts.tolist()
     return Votes(tuple(totals[:-1]), totals[-1])
+
+
+def _rows(device: torch.device, step: int) -> int:
+    """Inputs that the network takes at a time: one block on the CPU, where the shape decides the last bits."""
+    return BLOCK if device.type == "cpu" else step
+
+
+def noisy_inputs(
+    centre: torch.Tensor,
+    noise: Noise,
+    grid: GridNoise | None,
+    dtype: torch.dtype,
+    *,
+    seed: int,
+    index: int,
+    purpose: str,
+    start: int,
+    stop: int,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """The noisy copies of votes start … stop-1 (multiples of 64), and which of them count; None: all of them.
+
+    Args:
+        centre: the input on the device, [*event]: floats, or with a grid its numerators.
+        dtype: type of the copies. Other arguments as in `count_votes`.
+
+    Returns:
+        [stop - start, *event], and bool [stop - start] or None.
+    """
+    device = centre.device
+    if grid is not None:
+        integers, sound = grid.integers(seed, index, purpose, start, stop, device)
+        return grid.noisy(centre, integers, dtype), sound
+    blocks = [
+        noise.sample(
+            (BLOCK, *centre.shape), block_generator(seed, index, purpose, block, device), dtype=dtype
+        )
+        for block in range(start // BLOCK, stop // BLOCK)
+    ]
+    return torch.cat(blocks).add_(centre), None
+
+
+def first_votes(
+    model: Model,
+    x: torch.Tensor,
+    noise: Noise,
+    grid: GridNoise | None,
+    *,
+    seed: int,
+    index: int,
+    purpose: str,
+    votes: int = BLOCK,
+) -> torch.Tensor:
+    """The first noisy copies of an input as the model sees them: on its device and in its type.
+
+    Args:
+        votes: how many, rounded up to whole blocks of 64. Others as in `count_votes`.
+    """
+    device = device_of(model, x)
+    centre = x.to(device) if grid is None else numerators(x, grid.denominator).to(device)
+    stop = -(-votes // BLOCK) * BLOCK
+    noisy, _ = noisy_inputs(
+        centre, noise, grid, x.dtype, seed=seed, index=index, purpose=purpose, start=0, stop=stop
+    )
+    return noisy.to(_dtype_of(model, x))
+
+
+def _smaller(error: RuntimeError, step: int, rows: int, device: torch.device) -> tuple[int, int]:
+    """Votes at a time and rows at a time after running out of memory; any other error is raised again."""
+    short = isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    if not short:
+        raise error
+    if step > BLOCK:
+        return step // 2 // BLOCK * BLOCK, min(rows, step // 2 // BLOCK * BLOCK)
+    if rows > 1 and device.type != "cpu":
+        return step, rows // 2
+    raise ValueError(
+        f"device {device} has too little memory for {rows} votes at a time, the fewest possible; "
+        "free some memory, or use a smaller model or another device"
+    ) from error

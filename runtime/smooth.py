@@ -12,10 +12,12 @@ import torch
 
 from runtime.certificate import Certificate, check_budget, decide, radii_of
 from runtime.confidence import majority_p_value, smallest_decidable_n
+from runtime.fixed import warn_unless_repeatable
+from runtime.grid import GridNoise, numerators
 from runtime.noise import Noise, adversary_name
 from runtime.results import ABSTAIN
 from runtime.rng import check_seed
-from runtime.sampling import Model, Votes, check_input, count_votes
+from runtime.sampling import Model, Votes, check_input, count_votes, first_votes
 
 __all__ = ["ABSTAIN", "SmoothedClassifier"]
 
@@ -28,24 +30,26 @@ class SmoothedClassifier:
             inside it. A torch module is run in eval() mode on its own device.
         noise: the noise, with dim = C·H·W.
         num_classes: number of classes, at least 2.
-        grid: None; inputs are taken as real numbers.
+        grid: denominator q of a grid that holds every input, k/q exactly (255 for 8-bit images): integer noise is added to
+            integers, so that no trace of the input is left in the last bits of a sum, and certificates are true for all
+            inputs on the grid in the arithmetic that runs. None adds floats to floats.
 
     Raises:
         ValueError: an argument outside these ranges.
     """
 
-    def __init__(self, model: Model, noise: Noise, num_classes: int, grid: None = None) -> None:
+    def __init__(self, model: Model, noise: Noise, num_classes: int, grid: int | None = None) -> None:
         if not callable(model):
             raise ValueError(f"model must map a batch of inputs to logits, got {type(model).__name__}")
         if not isinstance(noise, Noise):
             raise ValueError(f"noise must be a runtime.Noise, got {type(noise).__name__}")
         if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 2:
             raise ValueError(f"num_classes must be an integer of at least 2, got {num_classes!r}")
-        if grid is not None:
-            raise ValueError(f"grid must be None: noise on an input grid is not available, got {grid!r}")
         self.model = model
         self.noise = noise
         self.num_classes = num_classes
+        self.grid = None if grid is None else GridNoise(noise, grid)
+        self._repeated = False
 
     def certify(
         self,
@@ -78,14 +82,18 @@ class SmoothedClassifier:
             A Certificate for one input, a list of them for a batch.
 
         Raises:
-            ValueError: bad input, vote numbers with which every input abstains, an unsupported norm, or
-                logits of another width than num_classes.
+            ValueError: bad input, an input off the grid, vote numbers with which every input abstains, an
+                unsupported norm, or logits of another width than num_classes.
+
+        Warns:
+            UserWarning: the model gave other logits when one batch was repeated.
         """
         check_budget(n0, n, alpha)
         name = adversary_name(adversary)
         self.noise.method(name)
         radii_of(self.noise, 0.75)  # a missing table is refused before any vote
         inputs = self._inputs(x, seed, first_index)
+        self._check_model(inputs[0], seed, first_index, "selection")
         certificates = []
         for index, image in enumerate(inputs, start=first_index):
             selection = self._votes(image, seed, index, "selection", n0, batch_size)
@@ -130,12 +138,22 @@ class SmoothedClassifier:
             raise ValueError(
                 f"with n = {n!r} and alpha = {alpha:g} every input abstains; the smallest useful n is {least}"
             )
+        inputs = self._inputs(x, seed, first_index)
+        self._check_model(inputs[0], seed, first_index, "prediction")
         predictions = []
-        for index, image in enumerate(self._inputs(x, seed, first_index), start=first_index):
+        for index, image in enumerate(inputs, start=first_index):
             votes = self._votes(image, seed, index, "prediction", n, batch_size)
             counts = [*votes.counts, votes.failed]
             first, second = sorted(range(len(counts)), key=lambda c: counts[c], reverse=True)[:2]
-            decided = majority_p_value(counts[first], counts[second]) <= alpha and first < self.num_classes
+            # Votes that the grid leaves undecided may belong to the second class.
+            against = counts[second] + (
+                votes.failed if self.grid is not None and second < self.num_classes else 0
+            )
+            decided = (
+                first < self.num_classes
+                and counts[first] > against
+                and majority_p_value(counts[first], against) <= alpha
+            )
             predictions.append(first if decided else ABSTAIN)
         return predictions if x.dim() == 4 else predictions[0]
 
@@ -149,7 +167,18 @@ class SmoothedClassifier:
         inputs = list(x) if x.dim() == 4 else [x]
         for image in inputs:
             check_input(image, self.noise.dim)
+            if self.grid is not None:
+                numerators(image, self.grid.denominator)
         return inputs
+
+    def _check_model(self, x: torch.Tensor, seed: int, index: int, purpose: str) -> None:
+        """Repeats one batch of the first input's votes, once in the life of this object."""
+        if not self._repeated:
+            warn_unless_repeatable(
+                self.model,
+                first_votes(self.model, x, self.noise, self.grid, seed=seed, index=index, purpose=purpose),
+            )
+            self._repeated = True
 
     def _votes(self, x: torch.Tensor, seed: int, index: int, purpose: str, n: int, batch_size: int) -> Votes:
         return count_votes(
@@ -163,4 +192,5 @@ class SmoothedClassifier:
             start=0,
             stop=int(n),
             batch_size=batch_size,
+            grid=self.grid,
         )

@@ -12,10 +12,11 @@ import torch
 from torch import nn
 
 from runtime.data import Dataset
+from runtime.fixed import Model, fixed_function
 from runtime.models import build_model
 from runtime.noise import Noise
 from runtime.rng import derived_seed, named_generator
-from runtime.sampling import Model, device_of, evaluating
+from runtime.sampling import device_of
 from runtime.threads import one_thread
 
 
@@ -82,7 +83,7 @@ def _train(
 def accuracy(model: Model, x: torch.Tensor, y: torch.Tensor) -> float:
     """Share of inputs that the network classifies correctly without noise, in [0, 1]."""
     device = device_of(model, x)
-    with evaluating(model):
+    with fixed_function(model, device):
         hits = [
             (model(part.to(device)).argmax(dim=1) == labels.to(device)).sum()
             for part, labels in zip(x.split(256), y.split(256), strict=True)

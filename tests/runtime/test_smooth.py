@@ -141,7 +141,12 @@ def test_predict_needs_enough_votes() -> None:
         (lambda s: s.certify(torch.zeros(1, 8, 8), first_index=-1), "first_index"),
         (lambda s: SmoothedClassifier(bright, NOISE, 4).certify(torch.zeros(1, 8, 8)), "num_classes"),
         (lambda s: SmoothedClassifier(bright, NOISE, 1), "num_classes"),
-        (lambda s: type(s)(bright, NOISE, 3, grid=255), "grid"),
+        (lambda s: type(s)(bright, NOISE, 3, grid=0), "grid"),
+        (lambda s: type(s)(bright, NOISE, 3, grid=65536), "grid"),
+        (
+            lambda s: type(s)(bright, NOISE, 3, grid=16).certify(torch.full((1, 8, 8), 0.3)),
+            "off the grid k/16",
+        ),
         (lambda s: type(s)("model.pt", NOISE, 3), "model"),
         (lambda s: type(s)(bright, "uniform", 3), "noise"),
     ],

@@ -1,0 +1,223 @@
+"""Noise on the grid of the inputs: integers are added to integers, and the sum becomes a float once.
+
+A sum of floats keeps traces of the input in its last bits, and a classifier that reads them has votes that no
+theory covers. Here an input x = m/q (m integers, q the denominator) gets integer noise j, and the model sees one float for each
+coordinate: (m + j)/q, a function of the integer m + j alone. Rounding is then part of the base classifier,
+z ↦ model(round(z·q)/q), and every radius of the continuous noise carries over to all inputs on the grid.
+
+For coordinates that are independent, j is drawn from enclosed probabilities (`runtime.inversion`) by counter-based
+words (`runtime.philox`). Noise of another kind, or without a table of its cumulative distribution, is sampled in float64 and rounded to the
+grid: what the sampler's own rounding does to its law is tested, not enclosed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from fractions import Fraction
+from numbers import Integral
+
+import numpy as np
+import torch
+
+from generated import registry, special
+from runtime.inversion import OUTSIDE, Inversion, Thresholds
+from runtime.noise import Noise
+from runtime.philox import stream_key, words
+from runtime.rng import BLOCK, block_generator
+
+MOST = 65535
+"""Largest denominator."""
+SAMPLED = "sampled, then rounded to the grid"
+_FINEST_LIKELY = 255
+_COMMON, _FINE = (255, 256), (1023, 4095, 65535)
+_SMALL_TAIL = 2.0**-40
+_WORDS_AT_ONCE = 2**22
+
+
+def check_denominator(grid: object) -> int:
+    """The denominator itself, when it is an integer in [1, 65535]; ValueError otherwise."""
+    if isinstance(grid, bool) or not isinstance(grid, Integral) or not 1 <= int(grid) <= MOST:
+        raise ValueError(f"grid must be an integer denominator in [1, {MOST}], e.g. 255, got {grid!r}")
+    return int(grid)
+
+
+def numerators(x: torch.Tensor, denominator: int) -> torch.Tensor:
+    """The integers m with x = m/denominator, each entry of x being the float closest to its m/denominator.
+
+    Args:
+        x: float32 or float64, any shape, entries in [-2, 2].
+        denominator: q, in [1, 65535].
+
+    Returns:
+        int32, of the shape and on the device of x.
+
+    Raises:
+        ValueError: an entry is not on the grid; the message shows one.
+    """
+    m = torch.round(x.double() * denominator)
+    off = ~((_quotient(m, denominator, x.dtype) == x) & (m.abs() <= 2 * denominator))
+    if bool(off.any()):
+        value = float(x[off][0])
+        raise ValueError(
+            f"an input has {int(off.sum())} of {x.numel()} entries off the grid k/{denominator} in [-2, 2], "
+            f"e.g. {value!r} where {round(value * denominator) if math.isfinite(value) else 0}/{denominator} is closest; "
+            f"give the grid that the inputs lie on, round them (torch.round(x * {denominator}) / {denominator}), or turn the grid off"
+        )
+    return m.to(torch.int32)
+
+
+def _quotient(integers: torch.Tensor, denominator: int, dtype: torch.dtype) -> torch.Tensor:
+    """integers/denominator, rounded once: both are exact in `dtype`, and the divisor is a tensor, so that no kernel
+    multiplies by a rounded reciprocal instead."""
+    return integers.to(dtype) / torch.tensor([denominator], dtype=dtype, device=integers.device)
+
+
+def _on_grid(images: Iterable[torch.Tensor], denominator: int) -> bool:
+    try:
+        for image in images:
+            numerators(image, denominator)
+    except ValueError:
+        return False
+    return True
+
+
+def grid_of(images: list[torch.Tensor]) -> int | None:
+    """A denominator up to 65535 of a grid that holds every entry of the inputs, exactly; None if there is none.
+
+    Of a coarse grid (digits: k/16) a multiple that reaches 255 is taken, so that noise is not rounded coarsely.
+
+    Args:
+        images: float32 or float64 tensors; one denominator serves all.
+    """
+    if not images:
+        return None
+    fractions = _common_denominator(images[0])
+    found = () if fractions is None else (fractions * -(-_FINEST_LIKELY // fractions),)
+    for denominator in (*_COMMON, *found, *_FINE):
+        if denominator <= MOST and _on_grid(images, denominator):
+            return denominator
+    return None
+
+
+def _common_denominator(image: torch.Tensor) -> int | None:
+    """Of the simple fractions that the entries are closest to; None where it passes MOST."""
+    least = 1
+    for value in torch.unique(image.float()).tolist():
+        if not math.isfinite(value):
+            return None
+        least = math.lcm(least, _denominator_of(value))
+        if least > MOST:
+            return None
+    return least
+
+
+def _denominator_of(value: float) -> int:
+    """Denominator of a simple fraction that the float32 `value` is closest to; above MOST where there is none."""
+    exact = Fraction(value)
+    for limit in (64, 1024, MOST):
+        near = exact.limit_denominator(limit)
+        if float(np.float32(near.numerator) / np.float32(near.denominator)) == value:
+            return near.denominator
+    return MOST + 1
+
+
+def _thresholds(noise: Noise, denominator: int) -> Thresholds | None:
+    """Enclosed probabilities of the noise's integers; None for noise without a table of its distribution."""
+    module = registry.load(noise.family)
+    make = getattr(special, "grid_thresholds", None)
+    if module.GEOMETRY != "product" or make is None:
+        return None
+    try:
+        made = make(noise.family, module.SPEC_HASH, dict(noise.params), noise.scale, denominator)
+    except special.MissingTable:
+        return None
+    low, high = (torch.from_numpy(np.asarray(ends, dtype=np.int64)) for ends in (made.low, made.high))
+    return Thresholds(made.first, low, high)
+
+
+class GridNoise:
+    """Integer noise for inputs k/q: what noise·q, rounded to the nearest integer, follows.
+
+    Args:
+        noise: the continuous noise, whose radii stay valid.
+        denominator: q, in [1, 65535].
+        thresholds: of the integers, where not those of the noise itself (for tests).
+
+    Attributes:
+        source: what the integers are drawn from: the digest of enclosed thresholds, or `SAMPLED`. Part of a run's identity.
+
+    Raises:
+        ValueError: the denominator is out of range.
+    """
+
+    def __init__(self, noise: Noise, denominator: int, thresholds: Thresholds | None = None) -> None:
+        self.noise = noise
+        self.denominator = check_denominator(denominator)
+        self._thresholds = thresholds or _thresholds(noise, self.denominator)
+        self.source = SAMPLED if self._thresholds is None else self._thresholds.digest
+        self._limit = 2**24 - 1
+        self._saturate = False
+        if self._thresholds is not None and self._thresholds.tail > _SMALL_TAIL:
+            # An integer beyond the thresholds and an |m| up to 2q: their sum is at least this.
+            reach = min(-self._thresholds.first, self._thresholds.last) + 1 - 2 * self.denominator
+            if reach >= 4 * self.denominator:
+                self._saturate, self._limit = True, reach
+        self._inversions: dict[torch.device, Inversion] = {}
+
+    @property
+    def enclosed(self) -> bool:
+        """Whether the integers are drawn from enclosed probabilities."""
+        return self._thresholds is not None
+
+    def integers(
+        self, seed: int, index: int, purpose: str, start: int, stop: int, device: torch.device
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The integer noise of votes start … stop - 1, of which each depends on its own identity alone.
+
+        Args:
+            seed, index, purpose: identity of the noise, see `runtime.rng.block_key`.
+            start, stop: multiples of 64.
+            device: where the integers are made.
+
+        Returns:
+            int32 [stop - start, dim], and bool [stop - start]: False for a vote that must be counted as failed.
+        """
+        if self._thresholds is None:
+            return self._sampled(seed, index, purpose, start, stop, device)
+        if device not in self._inversions:
+            self._inversions[device] = Inversion(self._thresholds, self._saturate, device)
+        key = stream_key(seed, purpose)
+        dim = self.noise.dim
+        rows = max(1, _WORDS_AT_ONCE // dim)
+        parts = [
+            self._inversions[device](words(key, index, first, min(rows, stop - first), dim, device))
+            for first in range(start, stop, rows)
+        ]
+        return torch.cat([part for part, _ in parts]), torch.cat([decided for _, decided in parts])
+
+    def _sampled(
+        self, seed: int, index: int, purpose: str, start: int, stop: int, device: torch.device
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        integers, decided = [], []
+        for block in range(start // BLOCK, stop // BLOCK):
+            generator = block_generator(seed, index, purpose, block, device)
+            noise = self.noise.sample((BLOCK, self.noise.dim), generator, dtype=torch.float64)
+            decided.append(~noise.isnan().any(dim=1))
+            scaled = torch.round(noise.mul_(self.denominator)).nan_to_num_(0.0, OUTSIDE, -OUTSIDE)
+            integers.append(scaled.clamp_(-OUTSIDE, OUTSIDE).to(torch.int32))
+        return torch.cat(integers), torch.cat(decided)
+
+    def noisy(self, m: torch.Tensor, integers: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        """(m + j)/q for every vote: a function of the integer m + j alone.
+
+        Args:
+            m: int32 [*event], from `numerators`.
+            integers: int32 [n, dim], from `integers`.
+            dtype: torch.float32 or torch.float64, in which the quotient is rounded once.
+
+        Returns:
+            Tensor [n, *event]. Sums beyond a limit (2^24, less for heavy tails) are clipped to it first.
+        """
+        total = (integers + m.reshape(1, -1)).clamp_(-self._limit, self._limit)
+        return _quotient(total, self.denominator, dtype).view(len(integers), *m.shape)

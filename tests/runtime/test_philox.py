@@ -1,0 +1,95 @@
+"""Philox words: published answers, NumPy and torch alike, and one word for one vote whatever surrounds it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from runtime import philox
+
+CPU = torch.device("cpu")
+ANSWER = "16554d9eca36314c db20fe9d672d0fdc d7e772cee186176b 7e68b68aec7ba23b"
+"""Of Random123's known answers, philox4x64 with ten rounds: counter and key zero."""
+
+
+def test_the_published_answer() -> None:
+    expected = [philox._signed(int(word, 16)) for word in ANSWER.split()]
+    assert philox._with_torch((0, 0), 0, 0, 1, CPU).tolist() == expected
+    assert philox._with_numpy((0, 0), 0, 0, 1).tolist() == expected
+
+
+def plain(counter: list[int], key: list[int]) -> list[int]:
+    """The definition, in Python's integers."""
+    for _ in range(10):
+        first, second = counter[0] * 0xD2E7470EE14C6C93, counter[2] * 0xCA5A826395121157
+        counter = [
+            (second >> 64) ^ counter[1] ^ key[0],
+            second % 2**64,
+            (first >> 64) ^ counter[3] ^ key[1],
+            first % 2**64,
+        ]
+        key = [(key[0] + 0x9E3779B97F4A7C15) % 2**64, (key[1] + 0xBB67AE8584CAA73B) % 2**64]
+    return [philox._signed(word) for word in counter]
+
+
+@pytest.mark.parametrize("purpose", ["selection", "estimation"])
+@pytest.mark.parametrize("index", [0, 7, 2**63 - 1])
+@pytest.mark.parametrize("start", [0, 1, 2**32 - 2, 2**63 - 9])
+def test_numpy_torch_and_the_definition_agree(purpose: str, index: int, start: int) -> None:
+    key = philox.stream_key(11, purpose)
+    expected = [word for i in range(4) for word in plain([start + i, index, 0, 0], list(key))]
+    assert philox._with_numpy(key, index, start, 4).tolist() == expected
+    assert philox._with_torch(key, index, start, 4, CPU).tolist() == expected
+
+
+@pytest.mark.parametrize("per_vote", [1, 3, 64, 75])
+def test_a_votes_words_do_not_depend_on_the_range_they_are_drawn_in(per_vote: int) -> None:
+    key = philox.stream_key(3, "estimation")
+    whole = philox.words(key, 5, 0, 300, per_vote, CPU)
+    assert whole.shape == (300, per_vote) and whole.dtype == torch.int64
+    assert len(torch.unique(whole)) == whole.numel()
+    for first, votes in ((0, 64), (64, 100), (299, 1)):
+        assert torch.equal(philox.words(key, 5, first, votes, per_vote, CPU), whole[first : first + votes])
+
+
+def test_streams_of_other_inputs_seeds_and_purposes_share_nothing() -> None:
+    streams = [
+        philox.words(philox.stream_key(seed, purpose), index, 0, 50, 20, CPU)
+        for seed in (0, 1)
+        for purpose in ("selection", "estimation", "prediction")
+        for index in (0, 1, 2)
+    ]
+    assert len(torch.unique(torch.cat(streams))) == 18 * 50 * 20
+
+
+def test_bits_are_balanced() -> None:
+    """Each of the 64 bits is set in half of 2^18 words, within five standard deviations (256 each)."""
+    raw = philox.words(philox.stream_key(2, "estimation"), 0, 0, 2**12, 64, CPU).numpy().view(np.uint64)
+    for bit in range(64):
+        assert abs(int(((raw >> np.uint64(bit)) & np.uint64(1)).sum()) - 2**17) < 5 * 256
+
+
+def test_numbers_out_of_range_are_refused() -> None:
+    key = philox.stream_key(0, "selection")
+    for arguments in (
+        (-1, 0, 1, 1),
+        (0, -1, 1, 1),
+        (0, 0, 0, 1),
+        (0, 0, 1, 0),
+        (0, 2**62, 1, 100),
+        (2**63, 0, 1, 1),
+    ):
+        with pytest.raises(ValueError):
+            philox.words(key, *arguments, CPU)
+    with pytest.raises(ValueError, match="purpose"):
+        philox.stream_key(0, "other")
+    with pytest.raises(ValueError, match="seed"):
+        philox.stream_key(-1, "selection")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_cuda_gives_the_same_words() -> None:
+    key = philox.stream_key(9, "estimation")
+    there = philox.words(key, 4, 128, 100, 75, torch.device("cuda"))
+    assert torch.equal(there.cpu(), philox.words(key, 4, 128, 100, 75, CPU))
