@@ -66,7 +66,7 @@ def _deviance(count: int, mean: Fraction) -> float:
     return float(mean) * ((1.0 + excess) * math.log1p(excess) - excess)
 
 
-def _log_probability(successes: int, n: int, p: float) -> float:
+def log_probability(successes: int, n: int, p: float) -> float:
     """log P(Bin(n, p) = successes) for 0 < successes < n and 0 < p < 1."""
     failures = n - successes
     exact = Fraction(p)
@@ -104,7 +104,7 @@ def upper_tail(successes: int, n: int, p: float) -> float:
     if successes == n:
         exponent = n * math.log(p)
         return _rounded_up(math.exp(exponent), 1.0 + _SLACK - 8.0 * _UNIT * exponent)
-    log_first = _log_probability(successes, n, p)
+    log_first = log_probability(successes, n, p)
     total, term, start = 0.0, 1.0, successes
     while True:
         steps = np.arange(start, min(n, start + _TERMS), dtype=np.float64)

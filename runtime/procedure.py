@@ -23,7 +23,7 @@ from runtime.confidence import (
     smallest_useful_n,
     upper_bound,
 )
-from runtime.noise import Noise
+from runtime.noise import Noise, adversary_name
 from runtime.results import ABSTAIN, leads
 from runtime.rng import check_seed
 from runtime.sampling import Votes
@@ -186,6 +186,8 @@ class FixedSample:
         check_budget(self.n0, self.n, self.alpha)
         if self.interval not in INTERVALS:
             raise ValueError(f"interval must be one of {', '.join(INTERVALS)}, got {self.interval!r}")
+        if self.adversary is not None and adversary_name(self.adversary) != self.adversary:
+            raise ValueError(f"adversary must be '1', '2' or 'inf', got {self.adversary!r}")
         if self.two_class:
             least = smallest_useful_n(self.alpha / 2)
             if self.n < least:
