@@ -15,12 +15,13 @@ from typing import Any, TypeVar
 import click
 
 from runtime.engine import PreparedJob, certify_job, prepare, train_job
+from runtime.grid_choice import NONE
 from runtime.job import job_from, read_job_file
 from runtime.progress import Progress
 from runtime.store import RunStore
 
 F = TypeVar("F", bound=Callable[..., Any])
-_DIGESTS = ("dataset_sha256", "checkpoint_sha256")
+_DIGESTS = ("dataset_sha256", "checkpoint_sha256", "grid_noise")
 _FLAGS: tuple[tuple[str, str, Any, str], ...] = (
     ("--dataset", "dataset", str, "digits, or the path of an .npz file."),
     ("--seed", "seed", int, "Seed of weights and noise."),
@@ -36,6 +37,7 @@ _FLAGS: tuple[tuple[str, str, Any, str], ...] = (
     ("--inputs", "certify.inputs", int, "Held-out inputs to certify, at most."),
     ("--first", "certify.first", int, "Index of the first of them."),
     ("--step", "certify.step", int, "Distance between them."),
+    ("--grid", "certify.grid", int, "Denominator of the inputs' grid; found by default."),
 )
 
 
@@ -43,6 +45,7 @@ def _job_options(command: F) -> F:
     for flag, key, kind, text in reversed(_FLAGS):
         command = click.option(flag, key.replace(".", "__"), type=kind, default=None, help=text)(command)
     for option in (
+        click.option("--no-grid", is_flag=True, help="Add noise to floats; certificates then assume exact sums."),
         click.option("--quiet", is_flag=True, help="No progress bar."),
         click.option("--out", type=click.Path(path_type=Path), help="Run folder; runs/NAME by default."),
         click.option("--param", "param", multiple=True, help="Family parameter, as name=value; repeatable."),
@@ -83,6 +86,10 @@ def _prepared(
         values.setdefault("name", family)
     if sigma:
         values["sigmas"] = list(sigma)
+    if flags.pop("no_grid", False):
+        if flags.get("certify__grid") is not None:
+            raise ValueError("--grid and --no-grid exclude each other; give one")
+        flags["certify__grid"] = NONE
     for key, value in flags.items():
         if value is None:
             continue
@@ -110,6 +117,8 @@ def _interruptible(advice: str) -> Iterator[None]:
 
 def _certify(prepared: PreparedJob, store: RunStore, quiet: bool) -> None:
     """Counts what is missing, then writes the report; its path is the last line printed."""
+    for remark in prepared.remarks:
+        click.echo(f"warning: {remark}", err=True)
     total = len(prepared.plans) * len(prepared.indices)
     done = sum(len(store.finished(plan.name)) for plan in prepared.plans)
     with Progress(total, done, quiet) as progress:

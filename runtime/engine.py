@@ -15,6 +15,7 @@ import torch
 
 from runtime.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from runtime.data import Dataset, load_dataset
+from runtime.grid_choice import GridChoice, choose_grid
 from runtime.job import Job, indices_of, plans_of, resolved_device, settled
 from runtime.rng import derived_seed
 from runtime.sampling import Votes, check_input, count_votes
@@ -38,6 +39,12 @@ class PreparedJob:
     device: torch.device
     config: dict[str, Any]
     given: Checkpoint | None
+    grid: GridChoice
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the user should be told before votes are counted, one line each."""
+        return self.grid.remarks
 
 
 def prepare(job: Job) -> PreparedJob:
@@ -52,12 +59,20 @@ def prepare(job: Job) -> PreparedJob:
     for index in indices:
         check_input(dataset.x_test[index], dataset.dim)
     config = settled(job, dataset)
+    grid = choose_grid(
+        job.certify.grid,
+        {index: dataset.x_test[index] for index in indices},
+        {plan.name: plan.noise for plan in plans},
+    )
+    config["certify"]["grid"] = grid.setting
+    config["grid_noise"] = grid.sources
     given = None
     if job.training.checkpoint is not None:
         given = load_checkpoint(Path(job.training.checkpoint))
         _check_fit(given, dataset, job.training.checkpoint)
         config["checkpoint_sha256"] = given.sha256
-    return PreparedJob(job, dataset, tuple(indices), tuple(plans), resolved_device(job.device), config, given)
+    device = resolved_device(job.device)
+    return PreparedJob(job, dataset, tuple(indices), tuple(plans), device, config, given, grid)
 
 
 def _check_fit(checkpoint: Checkpoint, dataset: Dataset, path: Path | str) -> None:
@@ -180,6 +195,7 @@ def vote_counter(prepared: PreparedJob, plan: RunPlan, model: torch.nn.Module) -
             start=start,
             stop=stop,
             batch_size=prepared.job.certify.batch_size,
+            grid=prepared.grid.noises.get(plan.name),
         )
 
     return count

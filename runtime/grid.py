@@ -32,7 +32,8 @@ SAMPLED = "sampled, then rounded to the grid"
 _FINEST_LIKELY = 255
 _COMMON, _FINE = (255, 256), (1023, 4095, 65535)
 _SMALL_TAIL = 2.0**-40
-_WORDS_AT_ONCE = 2**22
+_WORDS_AT_ONCE = {"cpu": 2**18}  # what fits a core's cache
+_WORDS_ELSEWHERE = 2**24
 
 
 def check_denominator(grid: object) -> int:
@@ -122,18 +123,18 @@ def _denominator_of(value: float) -> int:
     return MOST + 1
 
 
-def _thresholds(noise: Noise, denominator: int) -> Thresholds | None:
-    """Enclosed probabilities of the noise's integers; None for noise without a table of its distribution."""
+def _thresholds(noise: Noise, denominator: int) -> tuple[Thresholds | None, str | None]:
+    """Enclosed probabilities of the noise's integers, or None and, where a table can be made, how."""
     module = registry.load(noise.family)
     make = getattr(special, "grid_thresholds", None)
     if module.GEOMETRY != "product" or make is None:
-        return None
+        return None, None
     try:
         made = make(noise.family, module.SPEC_HASH, dict(noise.params), noise.scale, denominator)
-    except special.MissingTable:
-        return None
-    low, high = (torch.from_numpy(np.asarray(ends, dtype=np.int64)) for ends in (made.low, made.high))
-    return Thresholds(made.first, low, high)
+    except special.MissingTable as error:
+        return None, str(error)
+    low, high = (torch.from_numpy(np.array(ends, dtype=np.int64)) for ends in (made.low, made.high))
+    return Thresholds(made.first, low, high), None
 
 
 class GridNoise:
@@ -146,6 +147,7 @@ class GridNoise:
 
     Attributes:
         source: what the integers are drawn from: the digest of enclosed thresholds, or `SAMPLED`. Part of a run's identity.
+        missing: how to make the table for which the noise is sampled, where there could be one; else None.
 
     Raises:
         ValueError: the denominator is out of range.
@@ -154,7 +156,10 @@ class GridNoise:
     def __init__(self, noise: Noise, denominator: int, thresholds: Thresholds | None = None) -> None:
         self.noise = noise
         self.denominator = check_denominator(denominator)
-        self._thresholds = thresholds or _thresholds(noise, self.denominator)
+        self.missing: str | None = None
+        self._thresholds = thresholds
+        if thresholds is None:
+            self._thresholds, self.missing = _thresholds(noise, self.denominator)
         self.source = SAMPLED if self._thresholds is None else self._thresholds.digest
         self._limit = 2**24 - 1
         self._saturate = False
@@ -189,7 +194,7 @@ class GridNoise:
             self._inversions[device] = Inversion(self._thresholds, self._saturate, device)
         key = stream_key(seed, purpose)
         dim = self.noise.dim
-        rows = max(1, _WORDS_AT_ONCE // dim)
+        rows = max(1, _WORDS_AT_ONCE.get(device.type, _WORDS_ELSEWHERE) // dim)
         parts = [
             self._inversions[device](words(key, index, first, min(rows, stop - first), dim, device))
             for first in range(start, stop, rows)

@@ -109,7 +109,8 @@ class Inversion:
         Returns:
             int32 [n, dim] and bool [n]; an undecided coordinate is 0.
         """
-        integers = self._guide[(words >> (64 - _CELLS)) & (2**_CELLS - 1)]
+        cells = (words >> (64 - _CELLS)) & (2**_CELLS - 1)
+        integers = self._guide.index_select(0, cells.reshape(-1)).view(cells.shape)
         rows, columns = (integers == _SEARCH).nonzero(as_tuple=True)
         uniform = (words[rows, columns] >> (64 - RESOLUTION)) & (2**RESOLUTION - 1)
         bins = torch.searchsorted(self._high, uniform, right=True)

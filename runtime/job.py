@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -74,6 +74,7 @@ class CertifySection(_Section):
     inputs: Positive = 100
     first: Annotated[int, Field(ge=0, lt=2**53, strict=True)] = 0
     step: Positive = 1
+    grid: Annotated[int, Field(ge=1, le=65535, strict=True)] | Literal["auto", "none"] = "auto"
 
 
 class Job(_Section):

@@ -101,7 +101,7 @@ def test_large_events_are_drawn_in_parts_without_a_seam(monkeypatch: pytest.Monk
     from runtime import grid as module
 
     whole, _ = drawn(GRID, 64, 256)
-    monkeypatch.setattr(module, "_WORDS_AT_ONCE", 1000)
+    monkeypatch.setattr(module, "_WORDS_AT_ONCE", {"cpu": 1000})
     assert torch.equal(drawn(GRID, 64, 256)[0], whole)
 
 
