@@ -45,7 +45,9 @@ def _job_options(command: F) -> F:
     for flag, key, kind, text in reversed(_FLAGS):
         command = click.option(flag, key.replace(".", "__"), type=kind, default=None, help=text)(command)
     for option in (
-        click.option("--no-grid", is_flag=True, help="Add noise to floats; certificates then assume exact sums."),
+        click.option(
+            "--no-grid", is_flag=True, help="Add noise to floats; certificates then assume exact sums."
+        ),
         click.option("--quiet", is_flag=True, help="No progress bar."),
         click.option("--out", type=click.Path(path_type=Path), help="Run folder; runs/NAME by default."),
         click.option("--param", "param", multiple=True, help="Family parameter, as name=value; repeatable."),
@@ -115,14 +117,18 @@ def _interruptible(advice: str) -> Iterator[None]:
         raise SystemExit(130) from None
 
 
+def _warn(line: str) -> None:
+    click.echo(f"warning: {line}", err=True)
+
+
 def _certify(prepared: PreparedJob, store: RunStore, quiet: bool) -> None:
     """Counts what is missing, then writes the report; its path is the last line printed."""
     for remark in prepared.remarks:
-        click.echo(f"warning: {remark}", err=True)
+        _warn(remark)
     total = len(prepared.plans) * len(prepared.indices)
     done = sum(len(store.finished(plan.name)) for plan in prepared.plans)
     with Progress(total, done, quiet) as progress:
-        certify_job(prepared, store, progress.say, progress.advance)
+        certify_job(prepared, store, progress.say, progress.advance, _warn)
     from runtime.report import build_report
 
     paths = build_report([store.folder], None, store.folder / "report")

@@ -15,10 +15,11 @@ import torch
 
 from runtime.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from runtime.data import Dataset, load_dataset
+from runtime.fixed import invariance
 from runtime.grid_choice import GridChoice, choose_grid
 from runtime.job import Job, indices_of, plans_of, resolved_device, settled
-from runtime.rng import derived_seed
-from runtime.sampling import Votes, check_input, count_votes
+from runtime.rng import BLOCK, derived_seed
+from runtime.sampling import Votes, check_input, count_votes, first_votes
 from runtime.stages import cut, stage_of
 from runtime.store import RunPlan, RunStore
 from runtime.threads import one_thread
@@ -139,6 +140,33 @@ def _train(prepared: PreparedJob, plan: RunPlan, path: Path, say: Say) -> None:
     say(f"trained {plan.name} in {time.monotonic() - start:.1f} s")
 
 
+def examine_network(
+    prepared: PreparedJob, store: RunStore, plan: RunPlan, model: torch.nn.Module, say: Say, warn: Say
+) -> None:
+    """Measures once a run whether its network is a fixed function of its input, and records what was found.
+
+    The inputs are the first noisy copies that vote: a block on the CPU, four elsewhere.
+    """
+    if store.invariance(plan.name) is not None:
+        return
+    index = prepared.indices[0]
+    noisy = first_votes(
+        model,
+        prepared.dataset.x_test[index],
+        plan.noise,
+        prepared.grid.noises.get(plan.name),
+        seed=plan.seed,
+        index=index,
+        purpose="selection",
+        votes=BLOCK if prepared.device.type == "cpu" else 4 * BLOCK,
+    )
+    found = invariance(model, noisy, plan.num_classes)
+    store.set_invariance(plan.name, found.record)
+    say(f"network of {plan.name}: {found.summary}")
+    for complaint in found.complaints:
+        warn(f"run {plan.name}: {complaint}")
+
+
 def train_job(prepared: PreparedJob, store: RunStore, say: Say) -> None:
     """Trains the networks that are missing."""
     with one_thread():
@@ -146,7 +174,9 @@ def train_job(prepared: PreparedJob, store: RunStore, say: Say) -> None:
             ensure_network(prepared, store, plan, say)
 
 
-def certify_job(prepared: PreparedJob, store: RunStore, say: Say, advance: Advance) -> None:
+def certify_job(
+    prepared: PreparedJob, store: RunStore, say: Say, advance: Advance, warn: Say | None = None
+) -> None:
     """Counts the votes that are missing, chunk by chunk.
 
     On the CPU the chunks are counted by as many workers as there are cores, each on one thread of arithmetic;
@@ -155,8 +185,9 @@ def certify_job(prepared: PreparedJob, store: RunStore, say: Say, advance: Advan
     Args:
         prepared: from `prepare`.
         store: the folder, open for writing.
-        say: called with a line when a network was trained.
+        say: called with a line when a network was trained, and with what was measured of it.
         advance: called with the run's name after every input that is finished by this call.
+        warn: called with a line for a network that is no fixed function of its input; `say` when not given.
     """
     workers = _cores() if prepared.device.type == "cpu" else 1
     pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
@@ -167,6 +198,7 @@ def certify_job(prepared: PreparedJob, store: RunStore, say: Say, advance: Advan
                 missing = [index for index in prepared.indices if index not in finished]
                 if missing:
                     model = ensure_network(prepared, store, plan, say).model.to(prepared.device).eval()
+                    examine_network(prepared, store, plan, model, say, warn or say)
                     count = vote_counter(prepared, plan, model)
                     _Counting(prepared, store, plan, count, missing).run(pool, 2 * workers, advance)
     finally:

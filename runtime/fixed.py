@@ -120,6 +120,14 @@ class Invariance:
         return {"inputs": self.inputs, "repeatable": self.repeatable, "differing": differing}
 
     @property
+    def summary(self) -> str:
+        """What was measured, in one line."""
+        again = "the same logits" if self.repeatable else "OTHER logits"
+        sizes = ", ".join(str(size) for size in self.differing)
+        moved = max(self.differing.values(), default=0)
+        return f"{again} when a batch is repeated; {moved} of {self.inputs} noisy inputs change class with the batch size ({sizes})"
+
+    @property
     def complaints(self) -> list[str]:
         """A sentence for each way in which the model was not a fixed function; empty for a model that was one."""
         found = []

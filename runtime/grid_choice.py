@@ -43,6 +43,16 @@ class GridChoice:
         return {name: noise.source for name, noise in self.noises.items()}
 
 
+def check_setting(setting: object) -> int | str:
+    """The setting itself, when it is "auto", "none" or a denominator in [1, 65535]; ValueError otherwise."""
+    if isinstance(setting, str) and setting in (AUTO, NONE):
+        return setting
+    try:
+        return check_denominator(setting)
+    except ValueError as error:
+        raise ValueError(f"{error}; or auto, or none") from None
+
+
 def choose_grid(
     setting: int | str, images: Mapping[int, torch.Tensor], noises: Mapping[str, Noise]
 ) -> GridChoice:
@@ -73,6 +83,7 @@ def choose_grid(
     on_grid = {name: GridNoise(noise, denominator) for name, noise in noises.items()}
     missing = {noise.missing for noise in on_grid.values() if noise.missing is not None}
     remarks = tuple(
-        f"{text}; until then its noise is sampled in float64 and rounded to the grid" for text in sorted(missing)
+        f"{text}; until then its noise is sampled in float64 and rounded to the grid"
+        for text in sorted(missing)
     )
     return GridChoice(denominator, MappingProxyType(on_grid), remarks)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from runtime.certificate import check_budget, radii_of
 from runtime.data import Dataset
+from runtime.grid_choice import AUTO, check_setting
 from runtime.models import ARCHITECTURES
 from runtime.noise import Noise
 from runtime.numerals import shortest
@@ -74,7 +75,12 @@ class CertifySection(_Section):
     inputs: Positive = 100
     first: Annotated[int, Field(ge=0, lt=2**53, strict=True)] = 0
     step: Positive = 1
-    grid: Annotated[int, Field(ge=1, le=65535, strict=True)] | Literal["auto", "none"] = "auto"
+    grid: int | str = AUTO
+
+    @field_validator("grid", mode="before")
+    @classmethod
+    def _grid(cls, value: object) -> object:
+        return check_setting(value)
 
 
 class Job(_Section):

@@ -249,6 +249,19 @@ class RunStore:
                 (sha256, clean_accuracy, run),
             )
 
+    def invariance(self, run: str) -> dict[str, Any] | None:
+        """What was measured of the run's network (`runtime.fixed.Invariance.record`); None when nothing was."""
+        with translated(self.path):
+            query = "SELECT value FROM meta WHERE key = ?"
+            row = self._database.execute(query, (f"invariance:{run}",)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def set_invariance(self, run: str, record: Mapping[str, Any]) -> None:
+        """Records what was measured of the run's network."""
+        with translated(self.path):
+            row = (f"invariance:{run}", canonical(record))
+            self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", row)
+
     def finished(self, run: str) -> set[int]:
         """Indices of the run's finished inputs."""
         with translated(self.path):

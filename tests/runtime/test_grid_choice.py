@@ -1,0 +1,103 @@
+"""A job's grid: found, asked for or turned off; part of the run's identity, and said to the user."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from runtime.engine import prepare
+from runtime.grid import grid_of
+from runtime.grid_choice import check_setting, choose_grid
+from runtime.job import job_from
+from runtime.noise import Noise
+from runtime.store import RunStore
+from tests.runtime.conftest import Command
+
+SMALL = ("--inputs", "2", "--n", "256", "--epochs", "1", "--quiet", "--sigma", "0.5")
+NOISES = {"a": Noise("exp_linf", 64, sigma=0.5)}
+COARSE = {3: torch.full((1, 8, 8), 3 / 16), 5: torch.full((1, 8, 8), 1.0)}
+
+
+def test_the_grid_is_found_asked_for_or_off() -> None:
+    found = choose_grid("auto", COARSE, NOISES)
+    assert found.denominator == found.setting == 256 and found.remarks == ()
+    assert found.sources == {"a": found.noises["a"].source}
+    assert choose_grid(16, COARSE, NOISES).setting == 16
+    off = choose_grid("none", COARSE, NOISES)
+    assert off.setting == "none" and not off.noises and "last bits" in off.remarks[0]
+    anywhere = choose_grid("auto", {0: torch.rand(1, 8, 8)}, NOISES)
+    assert anywhere.setting == "none" and "no grid" in anywhere.remarks[0]
+
+
+def test_an_input_off_the_grid_is_named() -> None:
+    with pytest.raises(ValueError, match=r"input 3: .*off the grid k/255"):
+        choose_grid(255, COARSE, NOISES)
+    for value in (0, 65536, 1.5, True, "255", "fine", None):
+        with pytest.raises(ValueError, match="or auto, or none"):
+            check_setting(value)
+    with pytest.raises(
+        ValueError, match=r"certify\.grid: grid must be an integer denominator in \[1, 65535\]"
+    ):
+        job_from({"sigmas": [1.0], "noise": [{"family": "uniform"}], "certify": {"grid": 0}}, "test")
+
+
+def archive(path: Path, levels: int | None) -> str:
+    rng = np.random.default_rng(0)
+    size = (40, 1, 8, 8)
+    images = rng.random(size) if levels is None else rng.integers(0, levels + 1, size) / levels
+    x, y = images.astype(np.float32), np.arange(40) % 2
+    np.savez(path, x_train=x, y_train=y, x_test=x, y_test=y)
+    return str(path)
+
+
+def settled(folder: Path) -> dict[str, object]:
+    config = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    return {"grid": config["certify"]["grid"], "noise": config["grid_noise"]}
+
+
+def test_jobs_use_the_grid_by_default_and_say_when_they_do_not(called: Command, tmp_path: Path) -> None:
+    bytes_, reals = archive(tmp_path / "bytes.npz", 255), archive(tmp_path / "reals.npz", None)
+    common = ("certify", "--family", "exp_linf", *SMALL)
+    done = called(*common, "--dataset", bytes_, "--out", "on")
+    assert done.returncode == 0 and "warning" not in done.stderr
+    assert settled(tmp_path / "on")["grid"] == 255
+    again = called("resume", "on", "--quiet")
+    assert again.returncode == 0 and "warning" not in again.stderr
+
+    other = called(*common, "--dataset", bytes_, "--no-grid", "--out", "on")
+    assert other.returncode == 2 and "certify.grid" in other.stderr, "the grid is part of the run's identity"
+    off = called(*common, "--dataset", bytes_, "--no-grid", "--out", "off")
+    assert off.returncode == 0 and "warning: the grid is off" in off.stderr
+    assert settled(tmp_path / "off") == {"grid": "none", "noise": {}}
+    found = called(*common, "--dataset", reals, "--out", "reals")
+    assert found.returncode == 0 and "warning: the inputs lie on no grid" in found.stderr
+
+    for flags, message in (
+        (("--grid", "16"), "input 0: an input has"),
+        (("--grid", "0"), "denominator in"),
+        (("--grid", "255", "--no-grid"), "exclude each other"),
+    ):
+        refused = called(*common, "--dataset", bytes_, *flags, "--out", "refused")
+        assert refused.returncode == 2 and message in refused.stderr and len(refused.stderr.splitlines()) == 1
+        assert not (tmp_path / "refused").exists()
+
+
+def test_the_network_is_measured_once_and_recorded(called: Command, tmp_path: Path) -> None:
+    first = called("certify", "--family", "exp_linf", *SMALL[:-3], "--sigma", "0.5", "--out", "run")
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.count("network of exp_linf-0.5: the same logits when a batch is repeated") == 1
+    with RunStore(tmp_path / "run", None) as store:
+        record = store.invariance("exp_linf-0.5")
+        assert store.invariance("other") is None
+    assert record is not None and record["repeatable"] is True and record["inputs"] == 64
+    assert set(record["differing"]) == {"1", "16", "64"}
+
+
+def test_the_built_in_job_lies_on_a_grid() -> None:
+    prepared = prepare(job_from({"sigmas": [0.5], "noise": [{"family": "exp_linf"}]}, "test"))
+    assert prepared.config["certify"]["grid"] == 256 and prepared.remarks == ()
+    assert grid_of([prepared.dataset.x_test[0]]) == 256
