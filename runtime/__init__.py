@@ -11,12 +11,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from runtime.certificate import Certificate
     from runtime.noise import Noise
+    from runtime.records import certificate_records, certificates_table
     from runtime.results import ABSTAIN, InputResult, RunResult
     from runtime.smooth import SmoothedClassifier
 
-__all__ = ["ABSTAIN", "Certificate", "InputResult", "Noise", "RunResult", "SmoothedClassifier"]
+__all__ = [
+    "ABSTAIN",
+    "Certificate",
+    "InputResult",
+    "Noise",
+    "RunResult",
+    "SmoothedClassifier",
+    "certificate_records",
+    "certificates_table",
+]
 
-_HOMES = {"Certificate": "certificate", "Noise": "noise", "SmoothedClassifier": "smooth"}
+_HOMES = {
+    "Certificate": "certificate",
+    "Noise": "noise",
+    "SmoothedClassifier": "smooth",
+    "certificate_records": "records",
+    "certificates_table": "records",
+}
 
 
 def __getattr__(name: str) -> object:

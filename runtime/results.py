@@ -10,7 +10,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy
+    import pandas
 
 ABSTAIN = -1
 ADVERSARIES: tuple[str, ...] = ("1", "2", "inf")
@@ -187,3 +191,22 @@ class RunResult:
         object.__setattr__(self, "params", MappingProxyType(dict(self.params)))
         object.__setattr__(self, "methods", MappingProxyType(dict(self.methods)))
         object.__setattr__(self, "procedure", MappingProxyType(dict(self.procedure)))
+
+    def to_records(self) -> numpy.recarray[Any, numpy.dtype[Any]]:
+        """The finished inputs as a NumPy record array; columns as in `runtime.records.certificate_records`."""
+        from runtime.records import certificate_records
+
+        return certificate_records(self.inputs)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """The finished inputs as a pandas table: `to_records`, counts, and before them run, group and sigma.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        from runtime.records import certificates_table
+
+        frame = certificates_table(self.inputs)
+        for position, key in enumerate(("run", "group", "sigma")):
+            frame.insert(position, key, self.name if key == "run" else getattr(self, key))
+        return frame
