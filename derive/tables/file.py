@@ -69,6 +69,21 @@ def table_text(entries: Mapping[str, object], fitted: Fitted, witnesses: Iterabl
         '"cells": {' + ",\n".join(cells) + "}",
         f'"witnesses": {_rows(witnesses)}',
     ]
+    return _sealed(lines)
+
+
+def sealed(entries: Mapping[str, object], rows: Sequence[str] = ()) -> str:
+    """A file of these entries, the hash after them; those named in `rows` are lists, with one item to a line."""
+    lines = []
+    for key, value in entries.items():
+        text = json.dumps(value, ensure_ascii=True)
+        if key in rows and isinstance(value, list):
+            text = "[\n" + ",\n".join(json.dumps(row, separators=(",", ":")) for row in value) + "\n]"
+        lines.append(f"{json.dumps(key)}: {text}")
+    return _sealed(lines)
+
+
+def _sealed(lines: Sequence[str]) -> str:
     body = "{\n" + ",\n".join(lines) + ',\n"hash": "'
     # the hash covers every byte before its entry's line
     covered = body[: -len('"hash": "')]
