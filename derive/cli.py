@@ -211,41 +211,51 @@ def radius(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=None,
     help="Folder to write into; by default the user's folder of tables, where radii are looked up.",
 )  # fmt: skip
-@click.option("--shipped", is_flag=True, help="All tables that come with the package, into generated/tables.")
+@click.option("--cdf", is_flag=True, help="The cdf of a coordinate (product densities), for noise on a grid.")
+@click.option("--shipped", is_flag=True, help="All tables that come with the package; --cdf: of cdfs alone.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def compile_(
-    name: str | None, dim: int | None, params: tuple[str, ...], adversary: str, out: Path | None, shipped: bool, as_json: bool
+    name: str | None, dim: int | None, params: tuple[str, ...], adversary: str, out: Path | None, cdf: bool, shipped: bool,
+    as_json: bool,
 ) -> None:  # fmt: skip
-    """Prove and write the table behind a level-set radius, for one dimension and parameter set."""
+    """Prove and write the table behind a level-set radius, for one dimension and parameter set; or that of a cdf."""
     from derive.query import parameters_of
-    from derive.tables.build import Request, built, check
-    from derive.tables.shipped import shipped_requests
+    from derive.tables.build import CdfRequest, Request, built, checked
+    from derive.tables.shipped import cdf_requests, shipped_requests
     from derive.workspace import check_folder
+    from generated.special.cdf_table import SHIPPED_CDF
     from generated.special.lookup import SHIPPED, user_folder
 
+    requests: list[Request | CdfRequest]
     if shipped:
         if name is not None or dim is not None or params or out is not None:
             raise SpecError(
-                "--shipped compiles a fixed list into generated/tables: give no name, --dim, --param or --out"
+                "--shipped compiles a fixed list into generated: give no name, --dim, --param or --out"
             )
-        requests, folder = list(shipped_requests()), SHIPPED
+        requests = [*cdf_requests(), *([] if cdf else shipped_requests())]
+    elif cdf:
+        if name is None or dim is not None:
+            raise SpecError("compile --cdf needs the name of a product density, and no --dim")
+        requests = [CdfRequest(find_spec(name), parameters_of(params))]
     else:
         if name is None or dim is None:
-            raise SpecError("compile needs the name of a density and --dim, or --shipped")
+            raise SpecError("compile needs the name of a density and --dim, or --cdf, or --shipped")
         requests = [Request(find_spec(name), norm_name(adversary), dim, parameters_of(params))]
-        folder = user_folder() if out is None else out
     for request in requests:
-        check(request)
-    check_folder(folder)
+        checked(request)
+    own = {CdfRequest: SHIPPED_CDF, Request: SHIPPED}
+    folders = [own[type(q)] if shipped else (out or user_folder()) for q in requests]
+    for folder in dict.fromkeys(folders):
+        check_folder(folder)
     records = []
-    for done in built(requests):
+    for folder, done in zip(folders, built(requests), strict=True):
         write_all({folder / done.file: done.text})
         records.append(done.record | {"path": str(folder / done.file)})
         if not as_json:
             click.echo("\n".join([f"wrote {folder / done.file}", *done.lines]))
     if as_json:
         click.echo(json.dumps(records, indent=2))
-    elif shipped:
+    elif shipped and not cdf:
         click.echo("list them in the modules with: python -m derive regenerate")
 
 

@@ -24,7 +24,7 @@ from derive.pages.brackets import read_brackets
 from derive.pages.explain import index_page, page
 from derive.pages.gallery import comparison_text, family_gallery, gallery_orphans, shared_gallery
 from derive.spec import Spec, SpecError, known_specs
-from derive.tables.shipped import shipped_tables, table_faults
+from derive.tables.shipped import cdf_faults, shipped_tables, table_faults
 
 HAND_WRITTEN = frozenset({"__init__.py"})
 
@@ -120,7 +120,8 @@ class Workspace:
 
     def table_faults(self) -> list[str]:
         """What is wrong with the shipped tables, by their hashes alone; `regenerate` keeps them as they are."""
-        return table_faults(self.tables, known_specs(self.specs))
+        known = known_specs(self.specs)
+        return table_faults(self.tables, known) + cdf_faults(self.root / "generated" / "cdf", known)
 
     def differences(self, files: Mapping[Path, str], limit: int = 40) -> list[str]:
         """Lines that show where the files on disk differ from what they should be; empty when they agree."""

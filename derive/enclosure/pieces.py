@@ -95,6 +95,47 @@ def cut(density: RadialDensity, bits: int, share_bits: int = 62) -> Pieces:
 
 
 @dataclass(frozen=True)
+class Ends:
+    """Where both tails begin, in u, the mass left out there at most, and a guess of the whole; `low` is -oo where none is proved at 0."""
+
+    low: arb
+    high: arb
+    mass: arb
+    size: arb
+
+
+def ends(density: RadialDensity, bits: int) -> Ends:
+    """Tails of about 2**-bits of the whole, whatever the score does between; ArithmeticError where the far one is not proved."""
+    parts = smooth_parts(for_balls(density.psi), density.kinks, density.bound, budget=SECONDS)
+    if parts is None:
+        raise ArithmeticError(f"the smooth parts of {density.psi} are not known")
+    branches = [(part, Branch(expression, density.exponent)) for part, expression in parts]
+    peak, size = _peak(branches)
+    drop = arb(2).log() * bits
+    left, left_mass = _near_zero(branches, peak, size, drop)
+    right, right_mass, _, _ = _right_tail(branches, peak, size, drop)
+    return Ends(left, right, left_mass + right_mass, size)
+
+
+def _near_zero(branches: list[tuple[Part, Branch]], peak: arb, size: arb, drop: arb) -> tuple[arb, arb]:
+    """(end, mass): L' ≥ rate below the end bounds the mass."""
+    part, branch = branches[0]
+    steady = Steady(time.process_time() + SECONDS)
+    u = peak if part.high is None else _least(peak, number(part.high).log().mid() - 1)
+    step, goal = arb(2) ** -10, size.log() - drop
+    for _ in range(76):
+        u, step = (u - step).mid(), 2 * step
+        slope = branch.weight_slope(u)
+        if not (bool(slope > 0) and bool(branch.log_weight(u) - slope.log() < goal)):
+            continue
+        rate = _rational(slope / 2)
+        on = Span(ZERO, u.exp().upper())
+        if rate > 0 and steady.sign(steady.factored(branch.exponent - rate - r * branch.score), on) == 1:
+            return u, (branch.log_weight(u).exp() / exact(rate)).upper()
+    return -INFINITY, ZERO
+
+
+@dataclass(frozen=True)
 class _Turns:
     """Signs of psi' and psi'' at the left end of a part, and (u, which of them, its sign from there on)."""
 

@@ -24,6 +24,7 @@ from derive.enclosure.smooth import SmoothLaw
 from derive.engine import Family, derive_family
 from derive.formula import dim as dim_symbol
 from derive.spec import Spec, SpecError
+from derive.tables.cdf import BuiltCdf, CdfRequest, build_cdf, check_cdf
 from derive.tables.composed import composed_file
 from derive.tables.curve import Chain
 from derive.tables.file import Triple, density_table
@@ -86,18 +87,31 @@ class Built:
         ]
 
 
-def built(requests: Sequence[Request]) -> Iterator[Built]:
+def built(requests: Sequence[Request | CdfRequest]) -> Iterator[Built | BuiltCdf]:
     """The tables in order, each as soon as it is proved; several on as many processes as there are cores."""
     for request in requests:
-        check(request)
+        checked(request)
     workers = min(len(requests), os.cpu_count() or 1)
     if workers < 2:
-        yield from (build(request, os.cpu_count() or 1) for request in requests)
+        yield from (made(request, os.cpu_count() or 1) for request in requests)
         return
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_quiet) as pool:
-        yield from pool.map(build, requests)
+        yield from pool.map(made, requests)
+
+
+def checked(request: Request | CdfRequest) -> None:
+    """SpecError where no table can be made."""
+    if isinstance(request, CdfRequest):
+        check_cdf(request)
+    else:
+        check(request)
+
+
+def made(request: Request | CdfRequest, workers: int = 1) -> Built | BuiltCdf:
+    """One table; ArithmeticError where it cannot be proved."""
+    return build_cdf(request) if isinstance(request, CdfRequest) else build(request, workers)
 
 
 def _quiet() -> None:

@@ -18,7 +18,7 @@ from flint import arb, arb_series, ctx, fmpq
 from derive.bounds import checked_values, radial_density
 from derive.enclosure.ball import Program, hull, number
 from derive.enclosure.branch import for_balls
-from derive.enclosure.pieces import SECONDS, cut
+from derive.enclosure.pieces import SECONDS, ends
 from derive.enclosure.radial import RadialDensity
 from derive.enclosure.series import Terms
 from derive.enclosure.signs import smooth_parts
@@ -28,7 +28,7 @@ from derive.formula import dim as dim_symbol
 from derive.formula import r
 from derive.spec import Spec, SpecError
 from derive.tables.file import sealed
-from generated.special.cdf_table import BITS, KIND, WORD, CdfCell, CdfTable, cdf_file
+from generated.special.cdf_table import BITS, KIND, CdfCell, CdfTable, cdf_file
 from generated.special.lookup import FORMAT, LARGEST
 
 PRECISION = 256
@@ -134,9 +134,7 @@ def build_cdf(request: CdfRequest) -> BuiltCdf:
     if len(text) > LARGEST:
         raise ArithmeticError(f"the table would take {len(text)} bytes, more than the {LARGEST} allowed")
     error = Fraction(max(c.error for c in table.cells), 1 << BITS)
-    return BuiltCdf(
-        cdf_file(spec.name, floats), text, len(table.cells), error, time.perf_counter() - start
-    )
+    return BuiltCdf(cdf_file(spec.name, floats), text, len(table.cells), error, time.perf_counter() - start)
 
 
 def prove_cdf(density: RadialDensity) -> CdfTable:
@@ -145,6 +143,8 @@ def prove_cdf(density: RadialDensity) -> CdfTable:
     ctx.prec = PRECISION
     try:
         return _Proof(density).table()
+    except (ValueError, ZeroDivisionError) as error:  # flint's words for a division by a ball around 0
+        raise ArithmeticError(f"the cdf could not be enclosed: {error}") from None
     finally:
         ctx.prec, ctx.cap = before
 
@@ -153,15 +153,15 @@ class _Proof:
     """The cells of one density, from 0 outwards."""
 
     def __init__(self, density: RadialDensity) -> None:
-        pieces = cut(density, LEFT_OUT, 1)
+        found = ends(density, LEFT_OUT)
         parts = smooth_parts(for_balls(density.psi), density.kinks, density.bound, budget=SECONDS)
         if parts is None:
             raise ArithmeticError(f"the smooth parts of {density.psi} are not known")
         self._parts = parts
-        self._rest = hull(arb(0), pieces.tail_mass.upper())
-        self._near = pieces.pieces[0].low.exp().lower()
-        self._far = pieces.pieces[-1].high.exp().upper()
-        self._slack = pieces.size * arb(2) ** -SLACK
+        self._rest = hull(arb(0), found.mass.upper())
+        self._near = found.low.exp().lower() if found.low.is_finite() else arb(0)
+        self._far = found.high.exp().upper()
+        self._slack = found.size * arb(2) ** -SLACK
         self._bound = density.bound
         self._cells: list[_Cell] = []
         self._total = arb(0)

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import sympy as sp
 
-from derive.spec import Spec, find_spec
+from derive.spec import Spec, find_spec, known_specs
 from derive.tables.build import Request
+from derive.tables.cdf import CdfRequest
+from generated.special.cdf_table import cdf_command, cdf_file, cdf_table
 from generated.special.lookup import compile_command, read_record, table_file
 
 DIMENSIONS = (64, 784, 3072, 12288, 150528)
@@ -57,6 +59,36 @@ def _fault(path: Path, specs: Mapping[str, Spec]) -> str:
     if path.name != table_file(name, adversary, dim, floats):
         return f"its name should be {table_file(name, adversary, dim, floats)}"
     return ""
+
+
+def cdf_requests() -> Iterator[CdfRequest]:
+    """Every shipped cdf table: one for each product density, at its default parameters."""
+    return (
+        CdfRequest(spec, {})
+        for spec in known_specs().values()
+        if spec.geometry == "product" and "d" not in {s.name for s in spec.expression.free_symbols}
+    )
+
+
+def cdf_faults(folder: Path, specs: Mapping[str, Spec]) -> list[str]:
+    """A line for every cdf table in a folder that is broken, misnamed, or of a density that is gone or has changed."""
+    lines = ((path, _cdf_fault(path, specs)) for path in sorted(folder.glob("*")))
+    return [f"cdf table {path.name}: {fault}" for path, fault in lines if fault]
+
+
+def _cdf_fault(path: Path, specs: Mapping[str, Spec]) -> str:
+    try:
+        record = read_record(path)
+        cdf_table(record, path, "")
+        name = str(record["name"])
+        floats = {key: float(Fraction(value)) for key, value in record["parameters"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"{error}; restore it, or remove it and compile again"
+    if name not in specs:
+        return f"of the density {name!r}, which is gone; remove it"
+    if record.get("spec") != specs[name].hash:
+        return f"of another version of {name}; make it again with: {cdf_command(name, floats)} --out {path.parent}"
+    return "" if path.name == cdf_file(name, floats) else f"its name should be {cdf_file(name, floats)}"
 
 
 def shipped_requests() -> Iterator[Request]:
