@@ -257,16 +257,16 @@ class _Proof:
             while kept > 1 and bool(error + abs(values[kept - 1]).upper() < arb(2) ** (BITS - DROPPED)):
                 kept -= 1
                 error = error + abs(values[kept]).upper()
-            rounded = [int(v.mid().floor().unique_fmpz()) for v in values[:kept]]
+            rounded = [_whole(v.mid(), up=False) for v in values[:kept]]
             for value, whole in zip(values, rounded, strict=False):
                 error = error + abs(value - whole).upper()
-            bound = int(error.upper().ceil().unique_fmpz())
+            bound = _whole(error, up=True)
             if bound > 1 << (BITS - WIDEST):
                 raise ArithmeticError(f"the cdf is enclosed to 2^-{BITS - bound.bit_length()} alone")
             cells.append(CdfCell(cell.start, cell.end, bound, tuple(rounded)))
         tail = 0
         if self._bound is None:
-            tail = int((unit * (self._rest / (2 * self._total)).upper()).ceil().unique_fmpz())
+            tail = _whole(unit * (self._rest / (2 * self._total)), up=True)
         return CdfTable(tuple(cells), tail)
 
 
@@ -280,6 +280,14 @@ def _density(psi: sp.Expr) -> _Density:
     return series
 
 
+def _whole(value: arb, *, up: bool) -> int:
+    """A ball's upper or lower end, rounded to an integer on the same side."""
+    found = (value.upper().ceil() if up else value.lower().floor()).unique_fmpz()
+    if found is None:
+        raise ArithmeticError("the cdf could not be enclosed")
+    return int(found)
+
+
 def _exact(value: Fraction) -> arb:
     return arb(fmpq(value.numerator, value.denominator))
 
@@ -288,8 +296,8 @@ def _around(place: sp.Expr) -> tuple[Fraction, Fraction]:
     """A rational place twice, or fractions just below and above another."""
     if place.is_Rational:
         return Fraction(int(place.p), int(place.q)), Fraction(int(place.p), int(place.q))
-    low, high = ((number(place) * arb(2) ** NARROW + side).floor().mid() for side in (0, 1))
-    below, above = (int(x.unique_fmpz()) for x in (low, high))
+    scaled = number(place) * arb(2) ** NARROW
+    below, above = _whole(scaled, up=False), _whole(scaled, up=True)
     inside, outside = Fraction(below - 1, 1 << NARROW), Fraction(above + 1, 1 << NARROW)
     if not (bool(_exact(inside) < number(place)) and bool(_exact(outside) > number(place))):
         raise ArithmeticError(f"the place {place} is not enclosed")

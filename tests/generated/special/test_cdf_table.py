@@ -35,7 +35,7 @@ def _student(x: mp.mpf, nu: int = 5) -> mp.mpf:
 
 
 def _huber(x: mp.mpf, k: int = 1) -> mp.mpf:
-    inner, outer = mp.sqrt(mp.pi / 2) * mp.erf(k / mp.sqrt(2)), mp.exp(-mp.mpf(k) ** 2 / 2) / k
+    inner, outer = mp.sqrt(mp.pi / 2) * mp.erf(k / mp.sqrt(2)), mp.exp(-(mp.mpf(k) ** 2) / 2) / k
     if x <= k:
         return mp.mpf(1) / 2 - mp.sqrt(mp.pi / 2) * mp.erf(x / mp.sqrt(2)) / (2 * (inner + outer))
     return outer * mp.exp(-k * (x - k)) / (2 * (inner + outer))
@@ -62,7 +62,14 @@ TAILS: dict[str, Tail] = {
     "raised_cosine": lambda x: (1 - x - mp.sin(mp.pi * x) / mp.pi) / 2,
 }
 BOUNDED = {"uniform", "triangular", "raised_cosine"}
-SETTINGS = [(1.0, 255), (0.25, 255), (float(np.float32(0.12)), 255), (0.7390850520133972, 1000), (37.5, 3), (2.0**-20, 1)]
+SETTINGS = [
+    (1.0, 255),
+    (0.25, 255),
+    (float(np.float32(0.12)), 255),
+    (0.7390850520133972, 1000),
+    (37.5, 3),
+    (2.0**-20, 1),
+]
 
 
 def _grid(name: str, scale: float, denominator: int, most: int = 2**17) -> GridThresholds:
@@ -80,11 +87,16 @@ def test_a_closed_form_for_every_shipped_density() -> None:
 def test_thresholds_enclose_the_cdf(name: str) -> None:
     rng = np.random.default_rng(sum(name.encode()))
     with mp.workdps(200):
-        for scale, denominator in [*SETTINGS, (float(np.exp(rng.uniform(-9, 4))), int(rng.integers(1, 70000)))]:
+        for scale, denominator in [
+            *SETTINGS,
+            (float(np.exp(rng.uniform(-9, 4))), int(rng.integers(1, 70000))),
+        ]:
             grid = _grid(name, scale, denominator, 4001)
             count = grid.integers
             assert grid.first == -(count // 2) and count % 2 == 1 and len(grid.high) == count + 1
-            picked = {0, 1, count // 2, count // 2 + 1, count - 1, count} | set(map(int, rng.integers(0, count + 1, 12)))
+            picked = {0, 1, count // 2, count // 2 + 1, count - 1, count} | set(
+                map(int, rng.integers(0, count + 1, 12))
+            )
             for i in sorted(k for k in picked if 0 <= k <= count):
                 place = Fraction(2 * (grid.first + i) - 1, 2 * denominator) / Fraction(scale)
                 x = mp.mpf(abs(place).numerator) / abs(place).denominator
@@ -111,7 +123,15 @@ def test_thresholds_are_symmetric_and_ascend(name: str) -> None:
 
 
 def test_little_is_left_over_where_few_integers_reach_far() -> None:
-    for name in ("gaussian", "laplace", "logistic", "hyperbolic_secant", "gaussian_mixture", "huber", *BOUNDED):
+    for name in (
+        "gaussian",
+        "laplace",
+        "logistic",
+        "hyperbolic_secant",
+        "gaussian_mixture",
+        "huber",
+        *BOUNDED,
+    ):
         grid = _grid(name, 1.0, 255)
         assert grid.leftover <= Fraction(1, 2**40) + Fraction(2 * len(grid.low), ONE), name
         assert grid.integers < 2**15
@@ -172,11 +192,15 @@ def test_the_comparison_with_the_closed_form_sees_a_wrong_coefficient() -> None:
     assert misses(_perturbed(table, 2, 3)) > 10
 
 
-def test_files_that_are_not_what_they_say_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_are_not_what_they_say_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     good = (SHIPPED_CDF / "generalized_normal_cdf_p=2.json").read_text()
     module = registry.load("generalized_normal")
     monkeypatch.setenv(VARIABLE, str(tmp_path))
-    with pytest.raises(MissingTable, match="python -m derive compile generalized_normal --cdf --param p=1.5$"):
+    with pytest.raises(
+        MissingTable, match="python -m derive compile generalized_normal --cdf --param p=1.5$"
+    ):
         find_cdf_table(module.NAME, module.SPEC_HASH, {"p": 1.5})
     path = tmp_path / "generalized_normal_cdf_p=1.5.json"
     path.write_text(good)
