@@ -223,8 +223,7 @@ def compile_(
     from derive.tables.build import CdfRequest, Request, built, checked
     from derive.tables.shipped import cdf_requests, shipped_requests
     from derive.workspace import check_folder
-    from generated.special.cdf_table import SHIPPED_CDF
-    from generated.special.lookup import SHIPPED, user_folder
+    from generated.special.lookup import SHIPPED, SHIPPED_CDF, user_folder
 
     requests: list[Request | CdfRequest]
     if shipped:

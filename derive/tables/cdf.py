@@ -28,8 +28,8 @@ from derive.formula import dim as dim_symbol
 from derive.formula import r
 from derive.spec import Spec, SpecError
 from derive.tables.file import sealed
-from generated.special.cdf_table import BITS, KIND, CdfCell, CdfTable, cdf_file
-from generated.special.lookup import FORMAT, LARGEST
+from generated.special.cdf_table import BITS, CdfCell, CdfTable
+from generated.special.lookup import CDF, FORMAT, LARGEST, cdf_file
 
 PRECISION = 256
 ORDER = 32
@@ -124,7 +124,7 @@ def build_cdf(request: CdfRequest) -> BuiltCdf:
         "density": spec.density,
         "support": spec.support,
         "parameters": {name: str(Fraction(floats[name])) for name in sorted(floats)},
-        "kind": KIND,
+        "kind": CDF,
         "assurance": ASSURANCE,
         "bits": BITS,
         "tail": f"{table.tail:x}",

@@ -8,18 +8,14 @@ arithmetic, every rounding counted, so one small file serves every scale and den
 from __future__ import annotations
 
 import bisect
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from generated.special.arguments import positive, require
-from generated.special.lookup import MissingTable, parse, read_bytes, user_folder, value_text
 
 BITS = 80
 """Coefficients and errors of a table are in units of 2^-BITS."""
@@ -31,9 +27,6 @@ TAIL = 2.0**-40
 """What may lie outside the integers, where `most` of them reach so far."""
 MOST = 2**17
 """The most integers that thresholds are made for."""
-KIND = "cdf"
-SHIPPED_CDF = Path(__file__).resolve().parent.parent / "cdf"
-"""Cdf tables that come with the package."""
 
 
 @dataclass(frozen=True)
@@ -165,89 +158,13 @@ def _reach(table: CdfTable, unit: Fraction, most: int) -> int:
     return bisect.bisect_left(range(most), True, key=enough)
 
 
-def cdf_file(name: str, parameters: Mapping[str, float]) -> str:
-    """The file name of a cdf table: NAME_cdf_p=2.json, parameters in alphabetical order."""
-    values = "".join(f"_{key}={value_text(parameters[key])}" for key in sorted(parameters))
-    return f"{name}_{KIND}{values}.json"
-
-
-def cdf_command(name: str, parameters: Mapping[str, float]) -> str:
-    """The shell command that makes the table."""
-    words = ["python", "-m", "derive", "compile", name, "--cdf"]
-    for key in sorted(parameters):
-        words += ["--param", f"{key}={value_text(parameters[key])}"]
-    return shlex.join(words)
-
-
-def find_cdf_table(name: str, spec_hash: str, parameters: Mapping[str, float]) -> CdfTable:
-    """The cdf table of a density at these parameters: the one shipped, else the one in the user's folder.
-
-    MissingTable where there is none, ValueError for one that is broken or of another version of the density; both messages
-    give the command to compile it.
-    """
-    file, command = cdf_file(name, parameters), cdf_command(name, parameters)
-    for folder in (SHIPPED_CDF, user_folder()):
-        path = folder / file
-        if not path.is_file():
-            continue
-        make = command if folder != SHIPPED_CDF else f"{command} --out {shlex.quote(str(folder))}"
-        record = parse(read_bytes(path, make), path, make)
-        wanted: dict[str, Any] = {"name": name, "kind": KIND, "spec": spec_hash}
-        wanted["parameters"] = {key: str(Fraction(float(value))) for key, value in parameters.items()}
-        for key, value in wanted.items():
-            found = record.get(key)
-            require(
-                found == value,
-                f"the table {path} is of another density: it says {key} = {str(found)[:60]}, needed is {str(value)[:60]}; "
-                f"make it again with: {make}",
-            )
-        return cdf_table(record, path, make)
-    at = "".join(f", {key} = {value_text(value)}" for key, value in sorted(parameters.items()))
-    raise MissingTable(
-        f"noise on a grid needs a table of the cdf of {name}{at}, and none is there; make it with: {command}"
+def cdf_table(record: Mapping[str, Any]) -> CdfTable:
+    """The table of a file's entries; ValueError (or KeyError, TypeError, …) unless they make one."""
+    require(record["bits"] == BITS, f"{record['bits']} bits, not {BITS}")
+    rows = [[str(entry) for entry in row] for row in record["cells"]]
+    ends = [Fraction(0), *(Fraction(row[0]) for row in rows)]
+    cells = tuple(
+        CdfCell(start, end, int(row[1], 16), tuple(int(c, 16) for c in row[2:]))
+        for start, end, row in zip(ends, ends[1:], rows, strict=False)
     )
-
-
-def read_cdf_table(path: Path) -> CdfTable:
-    """The table in a file, whatever density it is of; ValueError if the file is broken."""
-    return cdf_table(parse(read_bytes(path, ""), path, ""), path, "")
-
-
-def cdf_table(record: Mapping[str, Any], path: Path, command: str) -> CdfTable:
-    """The table of a file's entries; ValueError unless they make one."""
-    try:
-        require(record["bits"] == BITS, f"{record['bits']} bits, not {BITS}")
-        rows = [[str(entry) for entry in row] for row in record["cells"]]
-        ends = [Fraction(0), *(Fraction(row[0]) for row in rows)]
-        cells = tuple(
-            CdfCell(start, end, int(row[1], 16), tuple(int(c, 16) for c in row[2:]))
-            for start, end, row in zip(ends, ends[1:], rows, strict=False)
-        )
-        return CdfTable(cells, int(str(record["tail"]), 16))
-    except (KeyError, TypeError, IndexError, ValueError, ZeroDivisionError) as error:
-        again = f"; make it again with: {command}" if command else ""
-        raise ValueError(f"the table {path} is broken: its cells cannot be read ({error}){again}") from None
-
-
-def grid_thresholds(
-    name: str,
-    spec_hash: str,
-    parameters: Mapping[str, float],
-    scale: float,
-    denominator: int,
-    most: int = MOST,
-) -> GridThresholds:
-    """Thresholds of a product density's coordinate, at this scale, rounded to multiples of 1/denominator.
-
-    name, spec_hash: NAME and SPEC_HASH of the generated module. parameters: all of them, as doubles. The rest, and what
-    comes back, as in `thresholds`. MissingTable (a ValueError) in one line with the command where the table is missing.
-    Kept for calls with the same arguments; arrays are read-only.
-    """
-    return _thresholds(name, spec_hash, tuple(sorted(parameters.items())), scale, denominator, most)
-
-
-@lru_cache(maxsize=32)
-def _thresholds(
-    name: str, spec_hash: str, parameters: tuple[tuple[str, float], ...], scale: float, denominator: int, most: int
-) -> GridThresholds:  # fmt: skip
-    return thresholds(find_cdf_table(name, spec_hash, dict(parameters)), scale, denominator, most)
+    return CdfTable(cells, int(str(record["tail"]), 16))

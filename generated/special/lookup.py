@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from generated.special.arguments import require
+from generated.special.cdf_table import CdfTable, cdf_table
 from generated.special.table import ProvedTable, coefficient_rows
 
 FORMAT = 1
@@ -33,6 +34,10 @@ LARGEST = 1 << 18
 """Bytes of a table file, at most."""
 SHIPPED = Path(__file__).resolve().parent.parent / "tables"
 """Tables that come with the package."""
+CDF = "cdf"
+"""Kind of a table of a coordinate's cdf, for noise on a grid."""
+SHIPPED_CDF = SHIPPED.parent / "cdf"
+"""Cdf tables that come with the package."""
 VARIABLE = "SMOOTHING_RADII_TABLES"
 """Environment variable that names the user's folder of tables; without it, ~/.cache/smoothing-radii/tables."""
 
@@ -120,6 +125,61 @@ def table_version(
     file = table_file(name, adversary, dim, parameters)
     paths = (folder / file for folder in (SHIPPED, user_folder()))
     return next(((str(path), path.stat().st_mtime_ns) for path in paths if path.is_file()), None)
+
+
+def cdf_file(name: str, parameters: Mapping[str, float]) -> str:
+    """The file name of a cdf table: NAME_cdf_p=2.json, parameters in alphabetical order."""
+    values = "".join(f"_{key}={value_text(parameters[key])}" for key in sorted(parameters))
+    return f"{name}_{CDF}{values}.json"
+
+
+def cdf_command(name: str, parameters: Mapping[str, float]) -> str:
+    """The shell command that makes the table."""
+    words = ["python", "-m", "derive", "compile", name, "--cdf"]
+    for key in sorted(parameters):
+        words += ["--param", f"{key}={value_text(parameters[key])}"]
+    return shlex.join(words)
+
+
+def find_cdf_table(name: str, spec_hash: str, parameters: Mapping[str, float]) -> CdfTable:
+    """The cdf table of a density at these parameters: the one shipped, else the one in the user's folder.
+
+    MissingTable where there is none, ValueError for one that is broken or of another version of the density; both messages
+    give the command to compile it.
+    """
+    file, command = cdf_file(name, parameters), cdf_command(name, parameters)
+    for folder in (SHIPPED_CDF, user_folder()):
+        path = folder / file
+        if not path.is_file():
+            continue
+        make = command if folder != SHIPPED_CDF else f"{command} --out {shlex.quote(str(folder))}"
+        record = parse(read_bytes(path, make), path, make)
+        wanted: dict[str, Any] = {"name": name, "kind": CDF, "spec": spec_hash}
+        wanted["parameters"] = {key: str(Fraction(float(value))) for key, value in parameters.items()}
+        for key, value in wanted.items():
+            found = record.get(key)
+            require(
+                found == value,
+                f"the table {path} is of another density: it says {key} = {str(found)[:60]}, needed is {str(value)[:60]}; "
+                f"make it again with: {make}",
+            )
+        return _cdf_table(record, path, make)
+    at = "".join(f", {key} = {value_text(value)}" for key, value in sorted(parameters.items()))
+    raise MissingTable(
+        f"noise on a grid needs a table of the cdf of {name}{at}, and none is there; make it with: {command}"
+    )
+
+
+def read_cdf_table(path: Path) -> CdfTable:
+    """The table in a file, whatever density it is of; ValueError if the file is broken."""
+    return _cdf_table(read_record(path), path, "")
+
+
+def _cdf_table(record: Mapping[str, Any], path: Path, command: str) -> CdfTable:
+    try:
+        return cdf_table(record)
+    except (KeyError, TypeError, IndexError, ValueError, ZeroDivisionError) as error:
+        raise ValueError(_broken(path, f"its cells cannot be read ({error})", command)) from None
 
 
 def load_table(path: Path) -> ProvedTable:

@@ -13,18 +13,9 @@ import numpy as np
 import pytest
 
 from generated import registry
-from generated.special.cdf_table import (
-    BITS,
-    SHIPPED_CDF,
-    WORD,
-    CdfTable,
-    GridThresholds,
-    find_cdf_table,
-    grid_thresholds,
-    read_cdf_table,
-    thresholds,
-)
-from generated.special.lookup import VARIABLE, MissingTable
+from generated.special import grid_thresholds
+from generated.special.cdf_table import BITS, WORD, CdfTable, GridThresholds, thresholds
+from generated.special.lookup import SHIPPED_CDF, VARIABLE, MissingTable, find_cdf_table, read_cdf_table
 
 ONE = 1 << WORD
 Tail = Callable[[mp.mpf], mp.mpf]
