@@ -28,7 +28,7 @@ from derive.formula import dim as dim_symbol
 from derive.formula import r
 from derive.spec import Spec, SpecError
 from derive.tables.file import sealed
-from generated.special.cdf_table import BITS, CdfCell, CdfTable
+from generated.special.cdf import BITS, CdfCell, CdfTable
 from generated.special.lookup import CDF, FORMAT, LARGEST, cdf_file
 
 PRECISION = 256

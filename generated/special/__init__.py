@@ -18,7 +18,8 @@ from generated.special.arguments import (
     small_probability,
 )
 from generated.special.box import box_radius
-from generated.special.cdf_table import GridThresholds
+from generated.special.cdf import GridThresholds
+from generated.special.cdf_table import grid_thresholds
 from generated.special.compiled import tabled_routes
 from generated.special.confidence import Confidence, finish, prepare
 from generated.special.cosine import cosine_curve
@@ -26,7 +27,6 @@ from generated.special.curve import NODE_ERROR, RadiusCurve, curve_from_nodes
 from generated.special.errors import ROUND_DOWN, ROUND_UP
 from generated.special.gamma import GammaLaw, gamma_ratio
 from generated.special.greedy import NODES, GreedySet, binomial_curve, cone_curve
-from generated.special.grid import grid_thresholds
 from generated.special.inverse import InverseCdf, inverse_cdf
 from generated.special.levelset import level_set_curve
 from generated.special.lookup import MissingTable, compile_command, find_table

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from generated.special.arguments import require
-from generated.special.cdf_table import CdfTable, cdf_table
+from generated.special.cdf import CdfTable, cdf_table
 from generated.special.table import ProvedTable, coefficient_rows
 
 FORMAT = 1

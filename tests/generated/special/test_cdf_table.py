@@ -14,7 +14,7 @@ import pytest
 
 from generated import registry
 from generated.special import grid_thresholds
-from generated.special.cdf_table import BITS, WORD, CdfTable, GridThresholds, thresholds
+from generated.special.cdf import BITS, WORD, CdfTable, GridThresholds, thresholds
 from generated.special.lookup import SHIPPED_CDF, VARIABLE, MissingTable, find_cdf_table, read_cdf_table
 
 ONE = 1 << WORD
