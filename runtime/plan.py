@@ -14,11 +14,11 @@ import numpy as np
 
 from runtime.certificate import radii_of
 from runtime.confidence import check_alpha, lower_bound
-from runtime.noise import Noise
+from runtime.noise import Noise, adversary_name
 from runtime.procedure import Procedure
 from runtime.results import ABSTAIN
 from runtime.sampling import Votes
-from runtime.targets import threshold
+from runtime.targets import least_probabilities
 
 ABSTAINED = 0.42
 """Class probability assumed for inputs at which a log abstains."""
@@ -131,16 +131,13 @@ def rates_of(
     Returns:
         One rate an input, in order.
     """
-    known: dict[float, float] = {}
-    rates = []
-    for radius in radii:
-        if not radius:
-            rates.append(ABSTAINED)
-            continue
-        if radius not in known:
-            known[radius] = _least_count(threshold(noise, radius, adversary), n, alpha) / n
-        rates.append(known[radius])
-    return rates
+    given = list(radii)
+    distinct = np.unique(np.array([radius for radius in given if radius], dtype=np.float64))
+    p0s = least_probabilities(noise, distinct, adversary_name(adversary)) if len(distinct) else ()
+    known = {
+        radius: _least_count(p0, n, alpha) / n for radius, p0 in zip(distinct.tolist(), p0s, strict=True)
+    }
+    return [known[float(radius)] if radius else ABSTAINED for radius in given]
 
 
 def _least_count(p0: float, n: int, alpha: float) -> int:

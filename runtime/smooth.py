@@ -10,11 +10,12 @@ from numbers import Integral
 
 import torch
 
-from runtime.certificate import Certificate, check_budget, decide, radii_of
+from runtime.certificate import Certificate, radii_of
 from runtime.confidence import majority_p_value, smallest_decidable_n
 from runtime.fixed import warn_unless_repeatable
 from runtime.grid import GridNoise, numerators
 from runtime.noise import Noise, adversary_name
+from runtime.procedure import FixedSample, Procedure, joined, uniform_of
 from runtime.results import ABSTAIN
 from runtime.rng import check_seed
 from runtime.sampling import Model, Votes, check_input, count_votes, first_votes
@@ -61,6 +62,7 @@ class SmoothedClassifier:
         seed: int = 0,
         adversary: str | float = 1,
         first_index: int = 0,
+        procedure: Procedure | None = None,
     ) -> Certificate | list[Certificate]:
         """Certifies one input or a batch of inputs.
 
@@ -77,6 +79,8 @@ class SmoothedClassifier:
             seed: identity of the noise, with the input's index first_index + position in the batch.
             adversary: norm of `Certificate.radius`: 1, 2 or inf.
             first_index: index of the first input.
+            procedure: how votes are drawn and decided, in place of n0, n and alpha; from
+                `runtime.rules.procedure_for`.
 
         Returns:
             A Certificate for one input, a list of them for a batch.
@@ -88,7 +92,7 @@ class SmoothedClassifier:
         Warns:
             UserWarning: the model gave other logits when one batch was repeated.
         """
-        check_budget(n0, n, alpha)
+        rule = FixedSample(n0, n, alpha) if procedure is None else procedure
         name = adversary_name(adversary)
         self.noise.method(name)
         radii_of(self.noise, 0.75)  # a missing table is refused before any vote
@@ -96,19 +100,24 @@ class SmoothedClassifier:
         self._check_model(inputs[0], seed, first_index, "selection")
         certificates = []
         for index, image in enumerate(inputs, start=first_index):
-            selection = self._votes(image, seed, index, "selection", n0, batch_size)
-            estimation = self._votes(image, seed, index, "estimation", n, batch_size)
-            prediction, p_lower = decide(selection, estimation, alpha)
-            radii = radii_of(self.noise, p_lower)
+            selection = self._votes(image, seed, index, "selection", 0, rule.selection(), batch_size)
+            estimation: list[Votes] = []
+            done = 0
+            while (wanted := rule.next_total(selection, estimation)) is not None:
+                estimation.append(self._votes(image, seed, index, "estimation", done, wanted, batch_size))
+                done = wanted
+            decision = rule.decide(selection, estimation, self.noise, uniform_of(seed, index))
+            votes = joined(estimation, selection)
             certificates.append(
                 Certificate(
-                    prediction,
-                    radii[name],
-                    radii,
-                    p_lower,
-                    estimation.counts,
-                    estimation.n,
-                    estimation.failed,
+                    decision.prediction,
+                    decision.radii[name],
+                    decision.radii,
+                    decision.p_lower,
+                    votes.counts,
+                    votes.n,
+                    votes.failed,
+                    decision.p_upper,
                 )
             )
         return certificates if x.dim() == 4 else certificates[0]
@@ -142,7 +151,7 @@ class SmoothedClassifier:
         self._check_model(inputs[0], seed, first_index, "prediction")
         predictions = []
         for index, image in enumerate(inputs, start=first_index):
-            votes = self._votes(image, seed, index, "prediction", n, batch_size)
+            votes = self._votes(image, seed, index, "prediction", 0, n, batch_size)
             counts = [*votes.counts, votes.failed]
             first, second = sorted(range(len(counts)), key=lambda c: counts[c], reverse=True)[:2]
             # Votes that the grid leaves undecided may belong to the second class.
@@ -180,7 +189,9 @@ class SmoothedClassifier:
             )
             self._repeated = True
 
-    def _votes(self, x: torch.Tensor, seed: int, index: int, purpose: str, n: int, batch_size: int) -> Votes:
+    def _votes(
+        self, x: torch.Tensor, seed: int, index: int, purpose: str, start: int, stop: int, batch_size: int
+    ) -> Votes:
         return count_votes(
             self.model,
             x,
@@ -189,8 +200,8 @@ class SmoothedClassifier:
             seed=seed,
             index=int(index),
             purpose=purpose,
-            start=0,
-            stop=int(n),
+            start=start,
+            stop=int(stop),
             batch_size=batch_size,
             grid=self.grid,
         )

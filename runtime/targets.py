@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runtime.certificate import radii_of
 from runtime.noise import Noise, adversary_name
@@ -42,32 +42,29 @@ def threshold(noise: Noise, target: float, adversary: str | float) -> float:
     Raises:
         ValueError: no probability below 1 certifies the target.
     """
-    return _threshold(noise, check_targets([target])[0], adversary_name(adversary))
-
-
-@lru_cache(maxsize=4096)
-def _threshold(noise: Noise, target: float, adversary: str) -> float:
-    def reached(bits: int) -> bool:
-        rho = np.array([bits], dtype=np.int64).view(np.float64)
-        return bool(noise.radius(rho, adversary)[0] >= target)
-
-    low, high = (int(np.array([p]).view(np.int64)[0]) for p in (0.5, math.nextafter(1.0, 0.0)))
-    if not reached(high):
-        most = noise.radius(math.nextafter(1.0, 0.0), adversary)
-        raise ValueError(
-            f"no probability below 1 certifies radius {target:g} against adversary {adversary} with {noise!r}; "
-            f"at most {most:g}: take a smaller target or a larger sigma"
-        )
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if reached(middle) else (middle, high)
-    return float(np.array([high], dtype=np.int64).view(np.float64)[0])
+    return thresholds(noise, [target], adversary)[0]
 
 
 def thresholds(noise: Noise, targets: Sequence[float], adversary: str | float) -> tuple[float, ...]:
     """`threshold` of each target, in the targets' order from small to large."""
-    found = [threshold(noise, target, adversary) for target in check_targets(targets)]
-    return tuple(np.maximum.accumulate(found).tolist())
+    return least_probabilities(noise, np.array(check_targets(targets)), adversary_name(adversary))
+
+
+def least_probabilities(noise: Noise, radii: NDArray[np.float64], adversary: str) -> tuple[float, ...]:
+    """`threshold` of any number of increasing radii, by bisection over the doubles in (1/2, 1) at once."""
+    low = np.full(len(radii), 0.5).view(np.int64)
+    high = np.full(len(radii), math.nextafter(1.0, 0.0)).view(np.int64)
+    most = float(noise.radius(math.nextafter(1.0, 0.0), adversary))
+    if not (radii <= most).all():
+        raise ValueError(
+            f"no probability below 1 certifies radius {radii.max():g} against adversary {adversary} with {noise!r}; "
+            f"at most {most:g}: take a smaller target or a larger sigma"
+        )
+    while (high - low > 1).any():
+        middle = (low + high) // 2
+        reached = noise.radius(middle.view(np.float64), adversary) >= radii
+        low, high = np.where(reached, low, middle), np.where(reached, middle, high)
+    return tuple(np.maximum.accumulate(high.view(np.float64)).tolist())
 
 
 def shown(verdicts: Sequence[bool | None]) -> tuple[int, bool]:

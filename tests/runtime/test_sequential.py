@@ -6,9 +6,12 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
+from runtime import Certificate, SmoothedClassifier
 from runtime.certificate import radii_of
 from runtime.noise import Noise
+from runtime.rules import procedure_for
 from runtime.sampling import Votes
 from runtime.sequential import GroupSequential
 from runtime.targets import check_targets, shown, threshold, thresholds
@@ -111,3 +114,20 @@ def test_thresholds_of_another_noise_are_refused() -> None:
     selection, estimation = sampled(RULE, [0.0, 1.0], np.random.default_rng(5))
     with pytest.raises(ValueError, match="belong to another noise"):
         RULE.decide(selection, estimation, Noise("gaussian", 64, sigma=0.25))
+
+
+def test_a_classifier_is_certified_by_any_procedure() -> None:
+    """A classifier far from its boundary needs few votes, and the votes are those of the fixed sample."""
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2, bias=False))
+    with torch.no_grad():
+        model[1].weight.copy_(torch.tensor([[1.0] * 64, [-1.0] * 64]))
+    smoothed = SmoothedClassifier(model, NOISE, num_classes=2)
+    x = torch.full((1, 8, 8), 0.1)  # 0.8 from the boundary: ρ = Φ(1.6)
+    found = smoothed.certify(x, adversary=2, procedure=RULE)
+    whole = smoothed.certify(x, adversary=2, n=20_000)
+    assert isinstance(found, Certificate) and isinstance(whole, Certificate)
+    assert found.n < 5000 and 0.5 <= found.radius < 0.5 + 1e-12 < whole.radius <= 0.8
+    fewer = smoothed.certify(x, adversary=2, n=found.n)
+    assert isinstance(fewer, Certificate) and fewer.counts == found.counts
+    two = smoothed.certify(x, adversary=2, procedure=procedure_for(NOISE, n=500, two_class=True))
+    assert isinstance(two, Certificate) and two.n == 500
