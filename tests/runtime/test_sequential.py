@@ -118,9 +118,10 @@ def test_thresholds_of_another_noise_are_refused() -> None:
 
 def test_a_classifier_is_certified_by_any_procedure() -> None:
     """A classifier far from its boundary needs few votes, and the votes are those of the fixed sample."""
-    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2, bias=False))
+    linear = torch.nn.Linear(64, 2, bias=False)
+    model = torch.nn.Sequential(torch.nn.Flatten(), linear)
     with torch.no_grad():
-        model[1].weight.copy_(torch.tensor([[1.0] * 64, [-1.0] * 64]))
+        linear.weight.copy_(torch.tensor([[1.0] * 64, [-1.0] * 64]))
     smoothed = SmoothedClassifier(model, NOISE, num_classes=2)
     x = torch.full((1, 8, 8), 0.1)  # 0.8 from the boundary: ρ = Φ(1.6)
     found = smoothed.certify(x, adversary=2, procedure=RULE)
