@@ -1,6 +1,6 @@
-"""Commands: python -m runtime train | certify | resume | report.
+"""Commands: python -m runtime train | certify | resume | report | reproduce | export | import.
 
-Exit status: 0 done, 2 wrong use or bad input (one line on stderr), 130 interrupted (resumable).
+Exit status: 0 done, 1 a check found a difference, 2 wrong use or bad input (one line on stderr), 130 interrupted (resumable).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 import click
 
 from runtime.engine import PreparedJob, certify_job, prepare, train_job
+from runtime.folder_commands import export, import_command, reproduce
 from runtime.grid_choice import NONE
 from runtime.job import job_from, read_job_file
 from runtime.progress import Progress
-from runtime.store import RunStore
+from runtime.store import DIGESTS, RunStore
 
 F = TypeVar("F", bound=Callable[..., Any])
-_DIGESTS = ("dataset_sha256", "checkpoint_sha256", "grid_noise")
 _FLAGS: tuple[tuple[str, str, Any, str], ...] = (
     ("--dataset", "dataset", str, "digits, or the path of an .npz file."),
     ("--seed", "seed", int, "Seed of weights and noise."),
@@ -32,6 +32,16 @@ _FLAGS: tuple[tuple[str, str, Any, str], ...] = (
     ("--n0", "certify.n0", int, "Votes that choose the class."),
     ("--n", "certify.n", int, "Votes that bound its probability."),
     ("--alpha", "certify.alpha", float, "Failure probability of each certificate."),
+    ("--interval", "certify.interval", str, "clopper-pearson, or randomised: alpha is used up exactly."),
+    ("--two-class", "certify.two_class", bool, "Bound the runner-up as well, where that promises more."),
+    ("--familywise", "certify.familywise", bool, "alpha over all inputs together, not for each."),
+    ("--target-radius", "certify.target_radii", [float], "Decide whether the radius reaches it; repeatable."),
+    ("--target-adversary", "certify.target_adversary", str, "Norm of the target radii: 1, 2 or inf."),
+    ("--no-maximum", "certify.no_maximum", bool, "No maximum of votes: decide targets by an e-process."),
+    ("--most", "certify.most", int, "Votes after which an input without a maximum is given up."),
+    ("--adaptive", "certify.adaptive", bool, "Full radius, with as many votes as a pilot finds worth while."),
+    ("--pilot", "certify.pilot", int, "Votes of that pilot; they also choose the class."),
+    ("--fraction", "certify.fraction", float, "Share of the radius of n votes that adaptive votes reach."),
     ("--batch-size", "certify.batch_size", int, "Votes on the device at a time."),
     ("--chunk", "certify.chunk", int, "Votes a transaction; a multiple of 64."),
     ("--inputs", "certify.inputs", int, "Held-out inputs to certify, at most."),
@@ -43,7 +53,14 @@ _FLAGS: tuple[tuple[str, str, Any, str], ...] = (
 
 def _job_options(command: F) -> F:
     for flag, key, kind, text in reversed(_FLAGS):
-        command = click.option(flag, key.replace(".", "__"), type=kind, default=None, help=text)(command)
+        name = key.replace(".", "__")
+        if kind is bool:
+            option = click.option(flag, name, is_flag=True, default=None, help=text)
+        elif isinstance(kind, list):
+            option = click.option(flag, name, type=kind[0], multiple=True, default=None, help=text)
+        else:
+            option = click.option(flag, name, type=kind, default=None, help=text)
+        command = option(command)
     for option in (
         click.option(
             "--no-grid", is_flag=True, help="Add noise to floats; certificates then assume exact sums."
@@ -93,8 +110,9 @@ def _prepared(
             raise ValueError("--grid and --no-grid exclude each other; give one")
         flags["certify__grid"] = NONE
     for key, value in flags.items():
-        if value is None:
+        if value is None or value == ():
             continue
+        value = list(value) if isinstance(value, tuple) else value
         section, _, name = key.rpartition("__")
         target = values.setdefault(section, {}) if section else values
         if not isinstance(target, dict):
@@ -123,7 +141,7 @@ def _warn(line: str) -> None:
 
 def _certify(prepared: PreparedJob, store: RunStore, quiet: bool) -> None:
     """Counts what is missing, then writes the report; its path is the last line printed."""
-    for remark in prepared.remarks:
+    for remark in (*prepared.remarks, *store.remarks):
         _warn(remark)
     total = len(prepared.plans) * len(prepared.indices)
     done = sum(len(store.finished(plan.name)) for plan in prepared.plans)
@@ -187,7 +205,7 @@ def resume(run: Path, quiet: bool) -> None:
     """Finish the job that the folder RUN holds."""
     with _interruptible(f"resume with: python -m runtime resume {run}"):
         with RunStore(run, None) as store:
-            values = {key: value for key, value in store.config.items() if key not in _DIGESTS}
+            values = {key: value for key, value in store.config.items() if key not in DIGESTS}
             prepared = prepare(job_from(values, str(run)))
             store.require(prepared.config)
             _certify(prepared, store, quiet)
@@ -219,6 +237,10 @@ def report(paths: tuple[Path, ...], radii: str | None, out: Path | None, as_json
         click.echo(json.dumps(summarise(list(paths), chosen), indent=2))
         return
     click.echo(f"report: {build_report(list(paths), chosen, out).html}")
+
+
+for _command in (reproduce, export, import_command):
+    cli.add_command(_command)
 
 
 def main(arguments: list[str] | None = None) -> int:

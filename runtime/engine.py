@@ -114,11 +114,28 @@ def ensure_network(prepared: PreparedJob, store: RunStore, plan: RunPlan, say: S
         clean = accuracy(model, prepared.dataset.x_test[rows], prepared.dataset.y_test[rows])
         store.set_network(plan.name, checkpoint.sha256, clean)
     elif known != checkpoint.sha256:
-        raise ValueError(
-            f"the network of run {plan.name} in {store.folder} is not the one whose votes are recorded; "
-            "restore it, or choose another folder"
-        )
+        raise ValueError(_other_network(plan, store.folder))
     return checkpoint
+
+
+def network_of(prepared: PreparedJob, folder: Path, plan: RunPlan, sha256: str | None) -> torch.nn.Module:
+    """The network whose votes a run holds, on the job's device; nothing is trained or written.
+
+    Raises:
+        ValueError: it is not there, damaged, or another one than that of the digest.
+    """
+    checkpoint = prepared.given or load_checkpoint(network_path(folder, plan))
+    _check_fit(checkpoint, prepared.dataset, network_path(folder, plan))
+    if checkpoint.sha256 != sha256:
+        raise ValueError(_other_network(plan, folder))
+    return checkpoint.model.to(prepared.device).eval()
+
+
+def _other_network(plan: RunPlan, folder: Path) -> str:
+    return (
+        f"the network of run {plan.name} in {folder} is not the one whose votes are recorded; "
+        "restore it, or choose another folder"
+    )
 
 
 def _train(prepared: PreparedJob, plan: RunPlan, path: Path, say: Say) -> None:
@@ -189,7 +206,7 @@ def certify_job(
         advance: called with the run's name after every input that is finished by this call.
         warn: called with a line for a network that is no fixed function of its input; `say` when not given.
     """
-    workers = _cores() if prepared.device.type == "cpu" else 1
+    workers = cores() if prepared.device.type == "cpu" else 1
     pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
     try:
         with one_thread():
@@ -205,7 +222,8 @@ def certify_job(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

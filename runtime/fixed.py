@@ -28,19 +28,16 @@ class _Settings:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users = 0
-        self._before: tuple[bool, bool, bool] = (False, False, False)
+        self._before: tuple[int, bool] = (0, False)
 
     def __enter__(self) -> None:
         with self._lock:
             if self._users == 0:
-                self._before = (
-                    torch.are_deterministic_algorithms_enabled(),
-                    torch.is_deterministic_algorithms_warn_only_enabled(),
-                    torch.backends.cudnn.benchmark,
-                )
+                self._before = (torch.get_deterministic_debug_mode(), torch.backends.cudnn.benchmark)
                 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS alone
                 # An operation without a deterministic form warns rather than raises: the repeat decides.
-                torch.use_deterministic_algorithms(True, warn_only=True)
+                # This call sets what use_deterministic_algorithms sets, without its import of the compiler (5 s).
+                torch.set_deterministic_debug_mode("warn")
                 torch.backends.cudnn.benchmark = False
             self._users += 1
 
@@ -48,8 +45,8 @@ class _Settings:
         with self._lock:
             self._users -= 1
             if self._users == 0:
-                deterministic, warn_only, benchmark = self._before
-                torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+                mode, benchmark = self._before
+                torch.set_deterministic_debug_mode(mode)
                 torch.backends.cudnn.benchmark = benchmark
 
 

@@ -17,6 +17,7 @@ from runtime.models import ARCHITECTURES
 from runtime.noise import Noise
 from runtime.numerals import shortest
 from runtime.rng import BLOCK, derived_seed
+from runtime.rule_choice import Positive, RuleSection, Size
 from runtime.store import RunPlan
 
 if sys.version_info >= (3, 11):
@@ -25,8 +26,6 @@ else:
     import tomli as tomllib
 
 BUILT_IN = Path(__file__).parent / "jobs"
-Positive = Annotated[int, Field(ge=1, lt=2**53, strict=True)]
-Size = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.=,+-]*$")]
 
 
@@ -64,12 +63,9 @@ class TrainingSection(_Section):
         return self
 
 
-class CertifySection(_Section):
-    """How many votes, at which confidence, over which held-out inputs."""
+class CertifySection(RuleSection):
+    """How votes are judged (`RuleSection`), how they are counted, and over which held-out inputs."""
 
-    n0: Positive = 100
-    n: Positive = 10_000
-    alpha: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.001
     batch_size: Positive = 1024
     chunk: Positive = 16_384
     inputs: Positive = 100
@@ -198,7 +194,7 @@ def plans_of(job: Job, dataset: Dataset) -> list[RunPlan]:
             name = f"{entry.label}-{shortest(sigma)}"
             noise = Noise(entry.family, dataset.dim, sigma=sigma, **entry.params)
             radii_of(noise, 0.75)  # a radius that needs a table which is not there is refused before any work
-            seed = derived_seed(job.seed, name)
+            alpha, family_alpha = certify.bound_alphas(count)
             plans.append(
                 RunPlan(
                     name,
@@ -206,10 +202,12 @@ def plans_of(job: Job, dataset: Dataset) -> list[RunPlan]:
                     noise,
                     certify.n0,
                     certify.n,
-                    certify.alpha,
-                    seed,
+                    alpha,
+                    derived_seed(job.seed, name),
                     dataset.num_classes,
                     count,
+                    certify.rule(noise, count),
+                    family_alpha,
                 )
             )
     names = [plan.name for plan in plans]

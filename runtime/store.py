@@ -27,6 +27,8 @@ from runtime.schema import StorageFull, check, connect, create, is_blank, transl
 from runtime.version import code_differences, code_record
 
 LOCK = "run.lock"
+DIGESTS = ("dataset_sha256", "checkpoint_sha256", "grid_noise")
+"""Keys of a stored configuration that are not keys of a job."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,13 @@ def canonical(config: Mapping[str, Any]) -> str:
     return json.dumps(config, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Dotted names of the keys in which two configurations differ."""
     found = []
     for key in sorted({*old, *new}):
         a, b = old.get(key), new.get(key)
         if isinstance(a, dict) and isinstance(b, dict):
-            found += _differences(a, b, f"{prefix}{key}.")
+            found += differences(a, b, f"{prefix}{key}.")
         elif a != b:
             found.append(f"{prefix}{key}")
     return found
@@ -207,7 +209,7 @@ class RunStore:
     def require(self, config: Mapping[str, Any]) -> None:
         """Refuses (ValueError) a configuration other than the folder's, naming the keys that differ."""
         if canonical(config) != canonical(self.config):
-            changed = ", ".join(_differences(self.config, json.loads(canonical(config))))
+            changed = ", ".join(differences(self.config, json.loads(canonical(config))))
             raise ValueError(
                 f"{self.folder} holds another configuration (it differs in {changed}); "
                 "choose another folder, or resume the run as it is"
@@ -336,4 +338,15 @@ def _row(position: int, plan: RunPlan) -> tuple[Any, ...]:
     )
 
 
-__all__ = ["CONFIG", "DATABASE", "LOCK", "RunPlan", "RunStore", "StorageFull", "canonical", "load_runs"]
+__all__ = [
+    "CONFIG",
+    "DATABASE",
+    "DIGESTS",
+    "LOCK",
+    "RunPlan",
+    "RunStore",
+    "StorageFull",
+    "canonical",
+    "differences",
+    "load_runs",
+]

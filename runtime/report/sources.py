@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from runtime.report.imported import is_imported, read_imported
 from runtime.report.run import CertifiedRun, from_result
 from runtime.report.tsv import read_run
 from runtime.store import load_runs
@@ -97,7 +98,9 @@ def read_sources(paths: Sequence[Path]) -> Sources:
     runs: list[CertifiedRun] = []
     remarks: list[str] = []
     for path in map(Path, paths):
-        if path.is_dir():
+        if path.is_dir() and is_imported(path):
+            runs += read_imported(path)
+        elif path.is_dir():
             found, said = _folder(path)
             runs += found
             remarks += said

@@ -46,7 +46,7 @@ def test_a_stored_run_is_what_the_smoothed_classifier_says(
 ) -> None:
     from runtime.checkpoint import load_checkpoint
 
-    monkeypatch.setattr("runtime.engine._cores", lambda: cores)
+    monkeypatch.setattr("runtime.engine.cores", lambda: cores)
     run(prepared, tmp_path / "a")
     (stored,) = load_runs(tmp_path / "a")
     plan = prepared.plans[0]

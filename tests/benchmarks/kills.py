@@ -1,0 +1,161 @@
+"""A job killed again and again: SIGKILL at random moments, resumption, and the counts of an undisturbed job.
+
+    python -m tests.benchmarks.kills              100 kills of a job with a fixed n, 100 of one with target radii
+    python -m tests.benchmarks.kills --quick      4 kills, of smaller jobs
+
+Each attempt is a process of its own that opens the folder, counts, records and is killed. A job that finishes in
+between is compared, and the next one begun.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import random
+import signal
+import sqlite3
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runtime.checkpoint import save_checkpoint
+from runtime.engine import certify_job, prepare
+from runtime.job import job_from
+from runtime.models import build_model
+from runtime.store import DATABASE, RunStore
+
+Rows = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Killed:
+    """What came of it: kills, those that struck while votes were being recorded, jobs finished, all counts equal."""
+
+    kills: int
+    in_midst: int
+    jobs: int
+    equal: bool
+
+
+def job_in(folder: Path, inputs: int, targets: bool) -> dict[str, Any]:
+    """A job of many small transactions, over inputs and a network that are written to `folder`.
+
+    Args:
+        folder: where to write them.
+        inputs: inputs to certify, 1 to 10.
+        targets: whether target radii are decided, by stages whose number depends on the votes.
+    """
+    generator = np.random.default_rng(5)
+    x, y = generator.random((10, 1, 4, 4)), np.arange(10) % 3
+    np.savez(folder / "data.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    network = build_model("mlp", (1, 4, 4), 3, seed=2)
+    save_checkpoint(folder / "net.pt", network, architecture="mlp", shape=(1, 4, 4), num_classes=3)
+    rule = {"target_radii": [0.05, 0.1, 0.2], "target_adversary": 1} if targets else {}
+    return {
+        "dataset": str(folder / "data.npz"),
+        "device": "cpu",
+        "sigmas": [0.25, 0.5],
+        "noise": [{"family": "laplace"}],
+        "training": {"checkpoint": str(folder / "net.pt")},
+        "certify": {"n": 640, "chunk": 64, "inputs": inputs, "batch_size": 64, **rule},
+    }
+
+
+def certify(folder: Path, values: dict[str, Any]) -> None:
+    """Begins the job in `folder`, or goes on with it."""
+    prepared = prepare(job_from(values, "kills"))
+    with RunStore(folder, prepared.config, prepared.plans) as store:
+        certify_job(prepared, store, lambda line: None, lambda run: None)
+
+
+def recorded(folder: Path) -> tuple[Rows, Rows]:
+    """Chunks and finished inputs of a folder; times left out."""
+    path = folder / DATABASE
+    if not path.exists():
+        return [], []
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)
+    try:
+        chunks = "SELECT run, input, purpose, start, n, failed, counts FROM chunk ORDER BY 1, 2, 3, 4"
+        inputs = "SELECT run, input, label, selection, estimation FROM input ORDER BY 1, 2"
+        return connection.execute(chunks).fetchall(), connection.execute(inputs).fetchall()
+    except sqlite3.OperationalError:  # killed before the tables were there
+        return [], []
+    finally:
+        connection.close()
+
+
+def killed_jobs(folder: Path, kills: int, seed: int, *, inputs: int = 10, targets: bool = False) -> Killed:
+    """Runs one job undisturbed, then kills it `kills` times in all, resuming it until it is finished.
+
+    Args:
+        folder: an empty folder for inputs, network and runs.
+        kills: number of SIGKILLs.
+        seed: of the moments at which they strike.
+        inputs, targets: as in `job_in`.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.benchmarks.kills"])
+    values = job_in(folder, inputs, targets)
+    chance = random.Random(seed)
+
+    def attempt(run: Path) -> multiprocessing.process.BaseProcess:
+        process = context.Process(target=certify, args=(run, values))
+        process.start()
+        return process
+
+    begin = time.monotonic()
+    whole = attempt(folder / "whole")
+    whole.join()
+    duration = time.monotonic() - begin
+    expected = recorded(folder / "whole")
+    equal, jobs, struck, in_midst = whole.exitcode == 0 and bool(expected[1]), 0, 0, 0
+    while struck < kills or jobs == 0:
+        run = folder / f"run-{jobs}"
+        process = attempt(run)
+        if struck < kills:
+            process.join(timeout=chance.uniform(0.0, duration))
+            if process.exitcode is None and process.pid is not None:
+                os.kill(process.pid, signal.SIGKILL)
+                process.join()
+                struck += 1
+                chunks, _ = recorded(run)
+                in_midst += 0 < len(chunks) < len(expected[0])
+                equal = equal and set(chunks) <= set(expected[0])
+                continue
+        process.join()
+        jobs += 1
+        equal = equal and process.exitcode == 0 and recorded(run) == expected
+    if (run := folder / f"run-{jobs}").exists():
+        process = attempt(run)
+        process.join()
+        jobs += 1
+        equal = equal and process.exitcode == 0 and recorded(run) == expected
+    return Killed(struck, in_midst, jobs, equal)
+
+
+def main() -> None:
+    """Prints what came of it; exit status 1 where a count differs."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="4 kills of smaller jobs")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    kills, inputs = (2, 2) if options.quick else (100, 10)
+    for targets in (False, True):
+        with tempfile.TemporaryDirectory() as name:
+            found = killed_jobs(Path(name), kills, options.seed, inputs=inputs, targets=targets)
+        what = "target radii" if targets else "fixed n"
+        verdict = "all counts equal" if found.equal else "counts DIFFER"
+        print(
+            f"{what}: {found.kills} kills, {found.in_midst} amid recorded votes, {found.jobs} jobs finished: {verdict}"
+        )
+        if not found.equal:
+            raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
