@@ -76,3 +76,24 @@ def _require(density: RadialDensity, exponent: float, edges: np.ndarray, *, rise
         if low.size:
             middle = np.sqrt(low) * np.sqrt(high)
             waiting.append((np.concatenate([low, middle]), np.concatenate([middle, high])))
+
+
+def scored_below(density: RadialDensity, exponent: float, low: float, weight: float) -> float:
+    """A bound on the integral of |psi'|·r**(exponent - 1)·exp(-psi) over r < `low`, where r times the density is at most `weight`.
+
+    By cells in log r down to the range of floats, below which r·psi' is taken to keep its power of r (the engine proves its limits).
+    """
+    start = min(-FURTHEST, math.log(low) - 10.0)
+    edges = np.unique(np.minimum(np.append(np.exp(np.arange(start, math.log(low), STEP)), low), low))
+    steep, _ = enclose(density.steepness, Interval(edges[:-1], edges[1:] * (1.0 + 1e-14)))
+    with np.errstate(all="ignore"):
+        width = np.log(edges[1:] / edges[:-1]) * (1.0 + 1e-9)
+        # the logarithm of the density of r at most, from `low` downwards
+        rise = np.where(np.isfinite(steep.high), np.maximum(steep.high, -1e3) - (exponent - 1.0), math.inf)
+        move = rise * np.where(rise > 0.0, width, width * (1.0 - 2e-9))
+        above = np.append(np.cumsum(move[::-1])[::-1][1:], 0.0) + np.maximum(move, 0.0)
+        cells = abs(steep).high * np.exp(np.minimum(above, 700.0)) * width
+        cells = np.where(cells > 0.0, cells, 0.0)
+        ratio = min(float(cells[1] / cells[2]), 0.999999) if cells[2] > 0.0 else 0.0
+    rest = float(cells[0]) / (1.0 - ratio)
+    return (float(cells.sum()) + rest) * weight / low * (1.0 + 1e-6)

@@ -8,7 +8,7 @@ and, beyond half of a finite bound, goes on as -log(bound - r): there the weight
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,10 +19,10 @@ from generated.special.chart import WIDEST, Chart, centre_of, values
 from generated.special.chebyshev import Cumulative, Panels, Sample, build_panels, cumulative
 from generated.special.interval import Interval
 from generated.special.monotone import Pieces, RadialDensity, enclose, monotone_pieces
-from generated.special.outside import require_nothing_outside
+from generated.special.outside import require_nothing_outside, scored_below
 
-EDGE = 44.0 * math.log(2.0)
-"""Integration stops at bound·(1 - 2**-44): beyond, floats have too few digits of bound - r. See RadialLaw.cap."""
+EDGE = 38.0 * math.log(2.0)
+"""Integration stops at bound·(1 - 2**-38): beyond, floats have too few digits of bound - r. See RadialLaw.cap."""
 ENOUGH = 75.0
 """The weight must fall by this much (log) within the range of floats: a share of 3e-33 outside."""
 INFINITE = "the mean score is infinite: the differential method certifies nothing here"
@@ -206,7 +206,14 @@ class RadialLaw:
         graded = (inner[:, None] + np.concatenate([-near, [0.0], near])).ravel()
         edges = np.concatenate([self.panels.edges, graded])
         edges = edges[(edges >= self.panels.edges[0]) & (edges <= self.panels.edges[-1])]
-        return build_panels(self.chart.sample, np.concatenate([edges, [0.0]]))
+        fine = build_panels(self.chart.sample, np.concatenate([edges, [0.0]]), self.chart.around)
+        # one unit for both: that of the panels, whose edges are edges here as well
+        at = int(np.argmax(self.panels.edge_level))
+        there = int(np.searchsorted(fine.edges, self.panels.edges[at]))
+        shift = float(self.panels.edge_level[at] - fine.edge_level[there])
+        return replace(
+            fine, level=fine.level + shift, edge_level=fine.edge_level + shift, error=fine.error + 2.0**-45
+        )
 
     @cached_property
     def edge_density(self) -> float:
@@ -225,9 +232,17 @@ class RadialLaw:
         whole = self.law_sums.whole
         r, rest = (float(a[0]) for a in self.chart.radius(panels.edges[-1:]))
         here = math.exp(float(panels.edge_level[-1])) / rest / whole  # the density of r where the panels end
+        here *= (1.0 + math.expm1(min(float(panels.error[-1]), 1.0))) * (1.0 + 1e-12)
         if float(panels.edge_level[-1]) < -ENOUGH and here * bound < 1e-25:
-            return Cap(0.0, 0.0, 0.0, 0.0, math.inf)
-        here *= 1.0 + math.expm1(min(float(panels.error[-1]), 1.0))
+            # psi rises there: the integral of psi' is at most the density here and (exponent - 1)/r of the mass
+            edges = bound - rest * 2.0 ** -np.arange(0.0, 48.0, 0.25)
+            edges = np.unique(np.concatenate([[r], edges[(edges > r) & (edges < bound * (1.0 - 2.0**-48))]]))
+            steep, _ = enclose(self.density.steepness, Interval(edges[:-1], edges[1:]))
+            require(
+                bool((np.isnan(steep.low) | (steep.low >= 0.0)).all()),
+                "the density could not be shown to fall near its bound",
+            )
+            return Cap(here * (1.0 + self.exponent * math.log1p(rest / r)), 0.0, 0.0, 0.0, math.inf)
         # up to the last floats: there the density is taken to be monotone, as on the rest of the cap
         steep, _ = enclose(
             self.density.steepness, Interval(np.array([r]), np.array([bound * (1.0 - 2.0**-48)]))
@@ -236,22 +251,30 @@ class RadialLaw:
         mass = float(self.law_sums.above[-1]) / whole
         if math.isfinite(low) and math.isfinite(high) and max(-low, high) * width < 1e-3:
             jump = here * math.exp((self.exponent - 1.0 - low) * width)
-            doubt = mass * (2.0 * width * (max(-low, high) + self.exponent) + 2.0 * float(panels.error[-1]))
+            spread = 2.0 * width * (max(-low, high) + self.exponent) + 2.0 * float(panels.error[-1])
+            doubt = abs(mass - here * rest) + 2.0 * here * rest * (spread + 1e-12)
             return Cap(jump, mass, doubt, max(-low, high) / r, max(low, -high, 0.0) / bound)
         require(low >= 0.0, INFINITE)
-        least = self._least_mass(r, rest, here)
-        doubt = max(mass - least, 0.0)
+        least, most = self._mass_beyond(r, rest, here)
+        doubt = float(max(mass - least, most - mass, 0.0))
         return Cap(here * math.exp((self.exponent - 1.0) * width), least, doubt, math.inf, low / bound)
 
-    def _least_mass(self, r: float, rest: float, here: float) -> float:
-        """The probability beyond r = bound - rest from below, by the largest fall of the density on cells of a few floats."""
+    def _mass_beyond(self, r: float, rest: float, here: float) -> tuple[float, float]:
+        """Bounds on the probability beyond r = bound - rest, by the largest and least fall of the density on cells."""
         bound = self.density.bound
-        edges = bound - rest * 2.0 ** -np.arange(0.0, 2.6, 0.25)
+        edges = bound - rest * 2.0 ** -np.arange(0.0, 9.0, 2.0**-7)
         edges = np.unique(np.concatenate([[r], edges[(edges > r) & (edges < bound * (1.0 - 2.0**-48))]]))
         steep, _ = enclose(self.density.steepness, Interval(edges[:-1], edges[1:]))
-        fall = np.maximum(steep.high - (self.exponent - 1.0), 0.0) * np.diff(edges) / edges[:-1]
-        height = here * np.exp(-np.cumsum(fall) - 4.0 * float(self.fine.error[-1]))
-        return float(np.sum(np.nan_to_num(height) * np.diff(edges)))
+        width = np.diff(edges)
+        most = np.maximum(steep.high - (self.exponent - 1.0), 0.0) * width / edges[:-1]
+        fall = (np.nan_to_num(steep.low, nan=0.0, neginf=0.0) - (self.exponent - 1.0)) * width / edges[:-1]
+        # r or edges[0] may lie a unit apart; the density at the first is off by 1e-12 and the error of its logarithm at most
+        doubt = 4.0 * float(self.fine.error[-1]) + 1e-9 + self.exponent * rest / r
+        low = here * np.exp(-np.cumsum(most * (1.0 + 1e-9)) - doubt)
+        high = here * np.exp(doubt - np.cumsum(fall - 1e-9 * np.abs(fall)))
+        level = np.maximum.accumulate(np.append(here * math.exp(doubt), high)[::-1])[::-1]
+        after = (bound - edges[-1]) * float(level[-1]) * (1.0 + self.exponent * rest / r)
+        return float(np.sum(np.nan_to_num(low) * width)), float(np.sum(level[:-1] * width)) + after
 
     @cached_property
     def law_sums(self) -> Cumulative:
@@ -266,7 +289,10 @@ class RadialLaw:
         """Integrals of |psi'| against the unnormalised law over the fine panels; ValueError where they diverge."""
         fine = self.fine
         with np.errstate(all="ignore"):
-            factor = np.abs(self.chart.steepness(fine.nodes)) / self.chart.radius(fine.nodes)[0]
+            steep, error = self.chart.enclosed(fine.nodes)
+            r, _ = self.chart.radius(fine.nodes)
+            factor = np.abs(steep) / r
+            doubt = (error + (32.0 + 4.0 * np.abs(fine.nodes)) * 2.0**-53 * (np.abs(steep) + error)) / r
             x = fine.edges[[0, -1]]
             sample, scores = self.chart.sample(x), np.exp(self.chart.log_score(x))
             r = self.chart.radius(x)[0]
@@ -283,7 +309,24 @@ class RadialLaw:
             require(rate > 1e-9 or height < 1e-25 * peak, INFINITE)
             require(height < 1e-12 * peak, "the mean score leaves the range of floats")
             rest.append(height / rate if rate > 0.0 else 0.0)
-        return cumulative(fine, factor, rest[0], rest[1])
+        most = 1.0 if fine.around is None else fine.around.factor / self.chart.centre
+        return cumulative(fine, factor, rest[0], rest[1], doubt, most)
+
+    @cached_property
+    def outside(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Bounds on what lies below and above the fine panels: ((mass, integral of the score), the same), in units of the sums.
+
+        The weight r**exponent·exp(-psi) falls from the panels' ends outwards (require_nothing_outside); there the integral of psi' follows
+        by parts: the density of r at the end, and (exponent - 1)/r of the mass. The cap at a finite bound is bounded by itself.
+        """
+        fine = self.fine
+        ends, far = self.chart.radius(fine.edges[[0, -1]])[0], 2.0 * WIDEST
+        grown = np.exp(fine.error[[0, -1]]) * (1.0 + 1e-9)
+        low, high = (float(g * math.exp(float(level))) for g, level in zip(grown, fine.edge_level[[0, -1]], strict=True))
+        scored = scored_below(self.density, self.exponent, float(ends[0]), low)
+        if self.bounded:
+            return (low * far, scored), (0.0, 0.0)
+        return (low * far, scored), (high * far, high / float(ends[1]) * (1.0 + max(self.exponent - 1.0, 0.0) * far))
 
     def mean_score(self) -> float:
         """E|psi'(r)|, without the jump at a finite bound; ValueError where it is infinite."""

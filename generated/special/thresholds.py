@@ -55,43 +55,34 @@ class _Slope:
         self.law, self.rising = law, rising
         self.first, self.last = int(np.searchsorted(edges, low)), int(np.searchsorted(edges, high))
         self.sign = -1.0 if rising else 1.0
-        panels, x = law.fine, law.fine.nodes
-        with np.errstate(all="ignore"):
-            steep, error = law.chart.enclosed(x)
-            r = law.chart.radius(x)[0]
-        span = slice(self.first, self.last)
-        weight = np.exp(panels.level)
-        # relative errors per panel: of the mass, and of the score
-        self.mass_error = np.expm1(np.minimum(panels.error, 1.0))[span]
-        scored = (weight * np.abs(steep) / r).sum(axis=1)
-        lost = np.where(scored > 1e-290, (weight * error / r).sum(axis=1) / scored, 0.0)[span]
-        self.score_error = self.mass_error + lost + 1e-15
-        self.mass = self._sums(law.law_sums, tail, self.mass_error)
-        self.score = self._sums(law.score_sums, tail, self.score_error)
+        self.mass = self._sums(law.law_sums, tail, 0)
+        self.score = self._sums(law.score_sums, tail, 1)
 
+        span, x = slice(self.first, self.last), law.fine.nodes
         inside = np.sort(np.concatenate([x[span], edges[span][:, None]], axis=1), axis=1).ravel()
         inside = np.append(inside, edges[self.last])
         order = inside if not rising else inside[::-1]
         with np.errstate(all="ignore"):
-            self.grid, self.grid_mass = order, self.at(self.mass, order, False)[0]
+            self.grid, self.grid_mass = order, self.at(self.mass, order)[0]
         self.bottom = order[-1]
 
     def _sums(
-        self, sums: Cumulative, tail: bool, error: np.ndarray
+        self, sums: Cumulative, tail: bool, kind: int
     ) -> tuple[Cumulative, np.ndarray, np.ndarray]:
         """(the integrals, theirs from the top end to every edge of the piece, and the errors of these)."""
-        part = sums.total[self.first : self.last]
+        part, doubt = (a[self.first : self.last] for a in (sums.total, sums.doubt))
         tail = tail and not (self.rising and self.law.bounded)  # there the cap takes its place
         end = (sums.above[-1] if self.rising else sums.below[0]) if tail else 0.0
-        ordered, errors = (part[::-1], (part * error)[::-1]) if self.rising else (part, part * error)
+        beyond = (end + self.law.outside[1 if self.rising else 0][kind]) if tail else 0.0
+        ordered, errors = (part[::-1], doubt[::-1]) if self.rising else (part, doubt)
         return (
             sums,
             np.concatenate([[end], end + np.cumsum(ordered)]),
-            np.concatenate([[0.0], np.cumsum(errors)]),
+            np.concatenate([[beyond], beyond + np.cumsum(errors)]),
         )
 
     def at(
-        self, sums: tuple[Cumulative, np.ndarray, np.ndarray], x: np.ndarray, scored: bool
+        self, sums: tuple[Cumulative, np.ndarray, np.ndarray], x: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """(integral from the top end to x, its error); x inside the piece."""
         whole, ends, errors = sums
@@ -101,11 +92,10 @@ class _Slope:
             np.where(i > self.last - 1, whole.total[self.last - 1], part),
         )
         j = i - self.first
-        relative = (self.score_error if scored else self.mass_error)[j]
         if self.rising:
             j = self.last - 1 - i
             part = np.maximum(whole.total[i] - part, 0.0)
-        return ends[j] + part, errors[j] + part * relative
+        return ends[j] + part, errors[j] + whole.part_doubt[i] + whole.share[i] * part
 
     def candidates(self, shares: np.ndarray) -> None:
         """Boundaries whose level sets take about the given shares of the piece, with its ends."""
@@ -118,7 +108,7 @@ class _Slope:
         log_score = self.law.chart.log_score(x)
         keep = np.isfinite(log_score)
         self.x, self.log_score = x[keep], np.minimum.accumulate(log_score[keep])
-        self.masses = self.at(self.mass, self.x, False)[0]
+        self.masses = self.at(self.mass, self.x)[0]
 
     def boundary(self, log_c: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """(x with |psi'(x)| = c, whether the level set reaches into the piece at all, logs of bounds of |psi'(x)|, lower and upper).
@@ -208,14 +198,21 @@ def _parts(law: RadialLaw) -> tuple[list[_Slope], _Steps]:
 def _masses(law: RadialLaw, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(masses between pairs of x, their errors), with what lies beyond the panels where they end; the cap is left out."""
     sums, edges = law.law_sums, law.fine.edges
-    drift = np.expm1(np.minimum(law.fine.error, 1.0))
+    known = np.concatenate([[0.0], np.cumsum(sums.doubt)])
     i, j = np.searchsorted(edges, low, side="right") - 1, np.searchsorted(edges, high, side="left") - 1
     near_left = sums.below[i] < sums.above[i + 1]
     mass = np.where(near_left, sums.up_to(high) - sums.up_to(low), sums.beyond(low) - sums.beyond(high))
-    error = mass * np.maximum(drift[i], drift[j]) + 4e-16 * np.minimum(sums.below[j + 1], sums.above[i])
+    # over whole panels errors add up; of parts both ends count
+    error = known[j] - np.minimum(known[i + 1], known[j]) + 2.0 * (sums.part_doubt[i] + sums.part_doubt[j])
+    error = error + mass * np.maximum(sums.share[i], sums.share[j])
+    error = error + edges.size * 2.0**-51 * np.minimum(sums.below[j + 1], sums.above[i]) + 2.0**-52 * known[-1]
     for n in np.flatnonzero((edges[i] == low) & (edges[j + 1] == high)):  # whole panels: no differences
-        part = sums.total[i[n] : j[n] + 1]
-        mass[n], error[n] = part.sum(), (part * drift[i[n] : j[n] + 1]).sum()
+        span = slice(i[n], j[n] + 1)
+        mass[n], error[n] = sums.total[span].sum(), sums.doubt[span].sum()
+    (left, _), (right, _) = law.outside
+    error = error + np.where(low == edges[0], left, 0.0)
+    if not law.bounded:
+        error = error + np.where(high == edges[-1], right, 0.0)
     mass = mass + np.where(low == edges[0], sums.below[0], 0.0)
     if not law.bounded:
         mass = mass + np.where(high == edges[-1], sums.above[-1], 0.0)
@@ -225,10 +222,11 @@ def _masses(law: RadialLaw, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarr
 def radial_curve(weight: float, law: RadialLaw) -> RadiusCurve:
     """The radius curve, at scale 1, of the score psi'(r)·A with A = ±1 with probability `weight` ≤ 1/2 each, else 0.
 
-    Every node is a sound bound: probabilities rounded down and Phi up by the errors of the integrals (bounded by intervals),
+    Every node is a proved bound: probabilities rounded down and Phi up by the errors of the integrals (intervals, complex balls),
     scores from above on steps. ValueError where the mean score is infinite or the numbers leave the range of floats.
     """
     require(0.0 < weight <= 0.5, f"the weight must be in (0, 1/2], not {weight!r}")
+    require(law.fine.proved, "what the series of this density leave out could not be bounded: nothing can be certified")
     with np.errstate(all="ignore"):
         p, phi, slope, steep, bend = _nodes(law)
     p, phi, slope, bend = weight * p, weight * phi, slope.copy(), bend / weight
@@ -247,8 +245,9 @@ def _nodes(law: RadialLaw) -> tuple[np.ndarray, ...]:
     Shares from below, E from above; bend bounds minus the second derivative between neighbours from below.
     """
     whole, cap = law.law_sums.whole, law.cap
-    finite = law.law_sums.total * np.expm1(np.minimum(law.fine.error, 1.0))
-    drift = float(finite.sum()) / whole + 1e-15 + cap.doubt
+    # of the whole; and of sums of positive numbers, panel by panel
+    lost_mass = float(law.law_sums.doubt.sum()) + sum(mass for mass, _ in law.outside)
+    drift = lost_mass / whole + cap.doubt + (law.fine.level.shape[0] + 64) * 2.0**-52
     slopes, steps = _parts(law)
     shares = 2.0 * sc.ndtr(-DEEPEST * (np.arange(1, NODES) / NODES) ** 2.5)
     for piece in slopes:
@@ -285,11 +284,8 @@ def _nodes(law: RadialLaw) -> tuple[np.ndarray, ...]:
         places.append((piece, x, reached))
         lowest, highest = np.fmin(lowest, least), np.fmax(highest, most)
         off = np.fmax(off, np.abs(least - log_c))
-        for total, lost, sums, scored in (
-            (mass, mass_error, piece.mass, False),
-            (score, score_error, piece.score, True),
-        ):
-            value, error = piece.at(sums, x, scored)
+        for total, lost, sums in ((mass, mass_error, piece.mass), (score, score_error, piece.score)):
+            value, error = piece.at(sums, x)
             total += np.where(reached, value, 0.0)
             lost += np.where(reached, error, 0.0)
     # Phi's slope is no less than the lowest score on the level set's boundary, rounded down
