@@ -19,7 +19,7 @@ Radii at scale 1, for rho > 1/2 (0 below):
 
 Verified when this file was written:
     proved    the Pearson identity of the radial law; R(1/2) = 0
-    tested    the law by quadrature, or the interpolant of a formula, in float64: what its series leave out, with a slack that is measured
+    proved    curves of a law by quadrature: what its series leave out, by bounds on complex ellipses around its panels; rounding, by intervals
     enclosed  2 radii (dim 2): none above its ball-arithmetic lower end, all within 1e-10 of it (relative)
 """
 

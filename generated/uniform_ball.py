@@ -19,7 +19,7 @@ Radii at scale 1, for rho > 1/2 (0 below):
 
 Verified when this file was written:
     proved    the Pearson identity of the radial law; psi' equals its sum of powers; R(1/2) = 0
-    tested    the law by quadrature, or the interpolant of a formula, in float64: what its series leave out, with a slack that is measured
+    tested    the interpolant of a formula in float64: what it misses, with a slack that is measured
     enclosed  12 radii (dim 2, 64, 3072, 150528): none above its ball-arithmetic lower end, all within 1e-09 of it (relative)
 """
 
