@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from generated import registry, special
+from generated.special import cdf_table
 from runtime.inversion import OUTSIDE, Inversion, Thresholds
 from runtime.noise import Noise
 from runtime.philox import stream_key, words
@@ -126,11 +127,13 @@ def _denominator_of(value: float) -> int:
 def _thresholds(noise: Noise, denominator: int) -> tuple[Thresholds | None, str | None]:
     """Enclosed probabilities of the noise's integers, or None and, where a table can be made, how."""
     module = registry.load(noise.family)
-    make = getattr(special, "grid_thresholds", None)
-    if module.GEOMETRY != "product" or make is None:
+    if module.GEOMETRY != "product":
         return None, None
+    most = max(cdf_table.MOST, 16 * denominator)  # finer grids need more integers to reach as far
     try:
-        made = make(noise.family, module.SPEC_HASH, dict(noise.params), noise.scale, denominator)
+        made = cdf_table.grid_thresholds(
+            noise.family, module.SPEC_HASH, dict(noise.params), noise.scale, denominator, most
+        )
     except special.MissingTable as error:
         return None, str(error)
     low, high = (torch.from_numpy(np.array(ends, dtype=np.int64)) for ends in (made.low, made.high))
@@ -147,6 +150,7 @@ class GridNoise:
 
     Attributes:
         source: what the integers are drawn from: the digest of enclosed thresholds, or `SAMPLED`. Part of a run's identity.
+        thresholds: enclosed probabilities of the integers; None where they are sampled.
         missing: how to make the table for which the noise is sampled, where there could be one; else None.
 
     Raises:
@@ -157,15 +161,15 @@ class GridNoise:
         self.noise = noise
         self.denominator = check_denominator(denominator)
         self.missing: str | None = None
-        self._thresholds = thresholds
+        self.thresholds = thresholds
         if thresholds is None:
-            self._thresholds, self.missing = _thresholds(noise, self.denominator)
-        self.source = SAMPLED if self._thresholds is None else self._thresholds.digest
+            self.thresholds, self.missing = _thresholds(noise, self.denominator)
+        self.source = SAMPLED if self.thresholds is None else self.thresholds.digest
         self._limit = 2**24 - 1
         self._saturate = False
-        if self._thresholds is not None and self._thresholds.tail > _SMALL_TAIL:
+        if self.thresholds is not None and self.thresholds.tail > _SMALL_TAIL:
             # An integer beyond the thresholds and an |m| up to 2q: their sum is at least this.
-            reach = min(-self._thresholds.first, self._thresholds.last) + 1 - 2 * self.denominator
+            reach = min(-self.thresholds.first, self.thresholds.last) + 1 - 2 * self.denominator
             if reach >= 4 * self.denominator:
                 self._saturate, self._limit = True, reach
         self._inversions: dict[torch.device, Inversion] = {}
@@ -173,7 +177,7 @@ class GridNoise:
     @property
     def enclosed(self) -> bool:
         """Whether the integers are drawn from enclosed probabilities."""
-        return self._thresholds is not None
+        return self.thresholds is not None
 
     def integers(
         self, seed: int, index: int, purpose: str, start: int, stop: int, device: torch.device
@@ -188,10 +192,10 @@ class GridNoise:
         Returns:
             int32 [stop - start, dim], and bool [stop - start]: False for a vote that must be counted as failed.
         """
-        if self._thresholds is None:
+        if self.thresholds is None:
             return self._sampled(seed, index, purpose, start, stop, device)
         if device not in self._inversions:
-            self._inversions[device] = Inversion(self._thresholds, self._saturate, device)
+            self._inversions[device] = Inversion(self.thresholds, self._saturate, device)
         key = stream_key(seed, purpose)
         dim = self.noise.dim
         rows = max(1, _WORDS_AT_ONCE.get(device.type, _WORDS_ELSEWHERE) // dim)

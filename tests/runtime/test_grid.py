@@ -13,7 +13,7 @@ from runtime.grid import SAMPLED, GridNoise, check_denominator, grid_of, numerat
 from runtime.inversion import OUTSIDE, Inversion, Thresholds
 from runtime.noise import Noise
 from runtime.sampling import Votes, count_votes
-from tests.runtime.integer_noise import cauchy, gaussian, probabilities, thresholds_of, uniform
+from tests.runtime.integer_noise import Cdf, cauchy, gaussian, probabilities, thresholds_of, uniform
 
 CPU = torch.device("cpu")
 GAUSSIAN = Noise("gaussian", 64, sigma=0.25)
@@ -67,6 +67,36 @@ def test_words_map_as_the_definition_says(thresholds: Thresholds, saturate: bool
     for u, j, sure in zip(tried, integers[:, 0].tolist(), decided.tolist(), strict=True):
         wanted = expected(thresholds, u, saturate)
         assert sure == (wanted is not None) and j == (wanted or 0), u
+
+
+@pytest.mark.parametrize(
+    ("family", "cdf", "scale", "denominator", "reach"),
+    [("gaussian", gaussian, 0.05, 255, 40), ("cauchy", cauchy, 0.3, 7, 60), ("uniform", uniform, 0.3, 16, 5)],
+)
+def test_thresholds_agree_with_the_distribution_at_high_precision(
+    family: str, cdf: Cdf, scale: float, denominator: int, reach: int
+) -> None:
+    noise = Noise(family, 4, scale=scale)
+    grid = GridNoise(noise, denominator)
+    assert grid.enclosed and grid.missing is None
+    made, wanted = grid.thresholds, thresholds_of(cdf, noise.scale, denominator, reach)
+    assert made is not None
+    offset = wanted.first - made.first
+    low, high = (
+        ends[max(offset, 0) : max(offset, 0) + len(wanted.low) + min(offset, 0)] for ends in (made.low, made.high)
+    )
+    skipped = max(-offset, 0)
+    count = len(low)
+    assert count >= 9
+    assert bool((low <= wanted.high[skipped : skipped + count]).all())
+    assert bool((wanted.low[skipped : skipped + count] <= high).all())
+    assert int((high - low).max()) <= 2
+
+
+def test_a_family_without_a_table_says_how_to_make_it() -> None:
+    grid = GridNoise(Noise("generalized_normal", 4, sigma=0.5, p=1.234), 255)
+    assert not grid.enclosed and grid.source == SAMPLED
+    assert grid.missing is not None and "derive compile generalized_normal --cdf" in grid.missing
 
 
 def test_one_undecided_coordinate_fails_the_whole_vote() -> None:
