@@ -83,7 +83,8 @@ def test_thresholds_agree_with_the_distribution_at_high_precision(
     assert made is not None
     offset = wanted.first - made.first
     low, high = (
-        ends[max(offset, 0) : max(offset, 0) + len(wanted.low) + min(offset, 0)] for ends in (made.low, made.high)
+        ends[max(offset, 0) : max(offset, 0) + len(wanted.low) + min(offset, 0)]
+        for ends in (made.low, made.high)
     )
     skipped = max(-offset, 0)
     count = len(low)
