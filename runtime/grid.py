@@ -21,7 +21,6 @@ import numpy as np
 import torch
 
 from generated import registry, special
-from generated.special import cdf_table
 from runtime.inversion import OUTSIDE, Inversion, Thresholds
 from runtime.noise import Noise
 from runtime.philox import stream_key, words
@@ -33,6 +32,8 @@ SAMPLED = "sampled, then rounded to the grid"
 _FINEST_LIKELY = 255
 _COMMON, _FINE = (255, 256), (1023, 4095, 65535)
 _SMALL_TAIL = 2.0**-40
+_FEWEST = 2**17
+"""Integers that thresholds are made for, where so many are needed."""
 _WORDS_AT_ONCE = {"cpu": 2**18}  # what fits a core's cache
 _WORDS_ELSEWHERE = 2**24
 
@@ -129,9 +130,9 @@ def _thresholds(noise: Noise, denominator: int) -> tuple[Thresholds | None, str 
     module = registry.load(noise.family)
     if module.GEOMETRY != "product":
         return None, None
-    most = max(cdf_table.MOST, 16 * denominator)  # finer grids need more integers to reach as far
+    most = max(_FEWEST, 16 * denominator)  # finer grids need more integers to reach as far
     try:
-        made = cdf_table.grid_thresholds(
+        made = special.grid_thresholds(
             noise.family, module.SPEC_HASH, dict(noise.params), noise.scale, denominator, most
         )
     except special.MissingTable as error:
