@@ -19,7 +19,7 @@ from runtime.folder_commands import export, import_command, reproduce
 from runtime.grid_choice import NONE
 from runtime.job import job_from, read_job_file
 from runtime.progress import Progress
-from runtime.store import DIGESTS, RunStore
+from runtime.store import DIGESTS, RunStore, load_runs
 
 F = TypeVar("F", bound=Callable[..., Any])
 _FLAGS: tuple[tuple[str, str, Any, str], ...] = (
@@ -147,6 +147,13 @@ def _certify(prepared: PreparedJob, store: RunStore, quiet: bool) -> None:
     done = sum(len(store.finished(plan.name)) for plan in prepared.plans)
     with Progress(total, done, quiet) as progress:
         certify_job(prepared, store, progress.say, progress.advance, _warn)
+    for run in load_runs(store.folder):
+        failed = sum(result.failed for result in run.inputs)
+        if failed:
+            _warn(
+                f"run {run.name}: {failed} of {sum(result.n for result in run.inputs)} votes failed (NaN or infinite "
+                "logits, or noise that the grid leaves undecided); they count for no class"
+            )
     from runtime.report import build_report
 
     paths = build_report([store.folder], None, store.folder / "report")

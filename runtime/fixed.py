@@ -14,10 +14,12 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
 Model = Callable[[torch.Tensor], torch.Tensor]
+T = TypeVar("T")
 BATCH_SIZES = (1, 16, 64, 256)
 """Batch sizes that `invariance` compares by default."""
 
@@ -143,6 +145,28 @@ class Invariance:
         return found
 
 
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether the error says that a device has no memory left."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _that_fit(measure: Callable[[torch.Tensor], T], inputs: torch.Tensor) -> T:
+    """What `measure` gives for the inputs; for half of them, and so on, where memory is short."""
+    rows = len(inputs)
+    while True:
+        try:
+            return measure(inputs[:rows])
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            if rows == 1:
+                raise ValueError(
+                    f"device {inputs.device} has too little memory for the network with one input; "
+                    "free some memory, or use a smaller model or another device"
+                ) from error
+        rows //= 2
+
+
 def repeatable(model: Model, inputs: torch.Tensor) -> bool:
     """Whether one batch [b, *event] gives the same logits twice, bit for bit (NaN in the same places)."""
     with fixed_function(model, inputs.device):
@@ -156,7 +180,7 @@ def repeatable(model: Model, inputs: torch.Tensor) -> bool:
 def invariance(
     model: Model, inputs: torch.Tensor, num_classes: int, batch_sizes: tuple[int, ...] = BATCH_SIZES
 ) -> Invariance:
-    """Measures whether a model's classes depend on repetition or on the batch.
+    """Measures whether a model's classes depend on repetition or on the batch; on fewer inputs where memory is short.
 
     Args:
         model: maps [b, *event] to logits [b, num_classes].
@@ -169,19 +193,23 @@ def invariance(
     """
     if not len(inputs):
         raise ValueError("invariance needs at least one input, got none")
-    differing = {}
-    with fixed_function(model, inputs.device):
-        whole = winners(model, inputs, num_classes)
-        for size in batch_sizes:
-            if size <= len(inputs):
-                parts = torch.cat([winners(model, part, num_classes) for part in inputs.split(size)])
-                differing[size] = int((parts != whole).sum())
-    return Invariance(len(inputs), repeatable(model, inputs), differing)
+
+    def measure(batch: torch.Tensor) -> Invariance:
+        differing = {}
+        with fixed_function(model, batch.device):
+            whole = winners(model, batch, num_classes)
+            for size in batch_sizes:
+                if size <= len(batch):
+                    parts = torch.cat([winners(model, part, num_classes) for part in batch.split(size)])
+                    differing[size] = int((parts != whole).sum())
+        return Invariance(len(batch), repeatable(model, batch), differing)
+
+    return _that_fit(measure, inputs)
 
 
 def warn_unless_repeatable(model: Model, inputs: torch.Tensor) -> bool:
     """Repeats one batch and warns (UserWarning) when its logits differ; returns whether they agree."""
-    same = repeatable(model, inputs)
+    same = _that_fit(lambda batch: repeatable(model, batch), inputs)
     if not same:
         warnings.warn(Invariance(len(inputs), False, {}).complaints[0], stacklevel=2)
     return same

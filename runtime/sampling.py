@@ -14,7 +14,7 @@ from numbers import Integral
 
 import torch
 
-from runtime.fixed import Model, fixed_function, winners
+from runtime.fixed import Model, fixed_function, out_of_memory, winners
 from runtime.grid import GridNoise, numerators
 from runtime.noise import Noise
 from runtime.rng import BLOCK, block_generator
@@ -223,8 +223,7 @@ def first_votes(
 
 def _smaller(error: RuntimeError, step: int, rows: int, device: torch.device) -> tuple[int, int]:
     """Votes at a time and rows at a time after running out of memory; any other error is raised again."""
-    short = isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-    if not short:
+    if not out_of_memory(error):
         raise error
     if step > BLOCK:
         return step // 2 // BLOCK * BLOCK, min(rows, step // 2 // BLOCK * BLOCK)

@@ -151,6 +151,15 @@ def test_too_little_memory_for_one_block_is_an_error(image: torch.Tensor) -> Non
         count_votes(Hungry(10), image, NOISE, 2, seed=0, index=0, purpose="estimation", start=0, stop=100)
 
 
+def test_measurements_take_what_fits(image: torch.Tensor) -> None:
+    inputs = torch.randn((64, 1, 8, 8), generator=torch.Generator().manual_seed(1))
+    assert invariance(Hungry(20), inputs, 2).inputs == 16
+    with pytest.raises(ValueError, match="too little memory for the network with one input"):
+        invariance(Hungry(0), inputs, 2)
+    with pytest.raises(ValueError, match="too little memory for 64 votes"):
+        SmoothedClassifier(Hungry(20), NOISE, 2).certify(image, n=100)
+
+
 def test_other_errors_of_a_model_are_its_own(image: torch.Tensor) -> None:
     def broken(x: torch.Tensor) -> torch.Tensor:
         raise RuntimeError("no such layer")

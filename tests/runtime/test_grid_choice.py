@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from runtime.engine import prepare
+from runtime.engine import examine_network, prepare
 from runtime.grid import grid_of
 from runtime.grid_choice import check_setting, choose_grid
 from runtime.job import job_from
 from runtime.noise import Noise
+from runtime.sampling import Votes
 from runtime.store import RunStore
 from tests.runtime.conftest import Command
 
@@ -95,6 +96,36 @@ def test_the_network_is_measured_once_and_recorded(called: Command, tmp_path: Pa
         assert store.invariance("other") is None
     assert record is not None and record["repeatable"] is True and record["inputs"] == 64
     assert set(record["differing"]) == {"1", "16", "64"}
+
+
+def test_a_job_warns_of_a_network_that_is_no_fixed_function(tmp_path: Path) -> None:
+    prepared = prepare(job_from({"sigmas": [0.5], "noise": [{"family": "exp_linf"}]}, "test"))
+    said: list[str] = []
+    warned: list[str] = []
+
+    class Drawing(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.rand(len(x), 10)
+
+    with RunStore(tmp_path / "run", prepared.config, prepared.plans) as store:
+        plan = prepared.plans[0]
+        examine_network(prepared, store, plan, Drawing(), said.append, warned.append)
+        record = store.invariance(plan.name)
+    assert record is not None and record["repeatable"] is False
+    assert len(said) == 1 and len(warned) == 2 and "other logits" in warned[0] and "change class" in warned[1]
+
+
+def test_failed_votes_are_reported(called: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from runtime import engine
+
+    monkeypatch.setattr(engine, "count_votes", _one_failed)
+    done = called("certify", "--family", "exp_linf", *SMALL, "--out", "run")
+    assert done.returncode == 0, done.stderr
+    assert "warning: run exp_linf-0.5: 2 of 512 votes failed" in done.stderr
+
+
+def _one_failed(*arguments: object, start: int, stop: int, **rest: object) -> Votes:
+    return Votes((stop - start - 1, *(0 for _ in range(9))), 1)
 
 
 def test_the_built_in_job_lies_on_a_grid() -> None:
