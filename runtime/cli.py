@@ -233,17 +233,18 @@ def _radii(text: str | None) -> list[float] | None:
 @cli.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--radii", help="Radii of the tables, e.g. 0.5,1.0.")
+@click.option("--delta", default=0.001, show_default=True, help="Failure probability of lower bounds.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON; write nothing.")
-def report(paths: tuple[Path, ...], radii: str | None, out: Path | None, as_json: bool) -> None:
+def report(paths: tuple[Path, ...], radii: str | None, delta: float, out: Path | None, as_json: bool) -> None:
     """Report on run folders or TSV logs."""
     from runtime.report import build_report, summarise
 
     chosen = _radii(radii)
     if as_json:
-        click.echo(json.dumps(summarise(list(paths), chosen), indent=2))
+        click.echo(json.dumps(summarise(list(paths), chosen, delta), indent=2))
         return
-    click.echo(f"report: {build_report(list(paths), chosen, out).html}")
+    click.echo(f"report: {build_report(list(paths), chosen, out, delta).html}")
 
 
 for _command in (reproduce, export, import_command):

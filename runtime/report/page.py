@@ -7,7 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from runtime.report.comparison import comparisons
+from runtime.report.effort import QUANTILES, effort
+from runtime.report.figure import Picture
+from runtime.report.markdown import effort_cells
 from runtime.report.rounding import radius_below
+from runtime.report.run import CertifiedRun
 from runtime.report.sources import Sources
 from runtime.report.tables import Table
 
@@ -16,17 +21,35 @@ TITLES = {"1": "ℓ₁", "2": "ℓ₂", "inf": "ℓ∞"}
 
 def _settings(sources: Sources, attribute: str) -> str:
     """The different values that the runs have for a setting, "not stated" among them where a run has none."""
-    values = dict.fromkeys(getattr(run, attribute) for run in sources.runs)
-    return ", ".join("not stated" if value is None else f"{value:,}" for value in values)
+    values = dict.fromkeys(
+        "not stated"
+        if run.alpha is None or (value := getattr(run, attribute)) is None and attribute != "n"
+        else ("no maximum" if value is None else f"{value:,}")
+        for run in sources.runs
+    )
+    return ", ".join(values)
 
 
-def html_text(sources: Sources, made: Sequence[Table], pictures: Mapping[str, bytes]) -> str:
+def _distinct(sources: Sources) -> list[CertifiedRun]:
+    """One record a run, whatever its norms: votes and time are the same for all of them."""
+    return list({(run.source, run.name): run for run in reversed(sources.runs)}.values())[::-1]
+
+
+def html_text(
+    sources: Sources,
+    made: Sequence[Table],
+    pictures: Mapping[str, Picture],
+    votes: Picture | None,
+    guarantees: Sequence[str],
+) -> str:
     """The page.
 
     Args:
         sources: runs and remarks.
         made: one table a norm.
-        pictures: PNG file by norm, for the same norms.
+        pictures: by norm, for the same norms.
+        votes: the distribution of p_A, None where votes are not known.
+        guarantees: what the certificates guarantee, in sentences.
     """
     environment = Environment(
         loader=PackageLoader("runtime.report"),
@@ -38,10 +61,19 @@ def html_text(sources: Sources, made: Sequence[Table], pictures: Mapping[str, by
     return environment.get_template("report.html").render(
         tables=made,
         titles=TITLES,
-        pictures={norm: base64.b64encode(png).decode("ascii") for norm, png in pictures.items()},
+        pictures={norm: _encoded(picture) for norm, picture in pictures.items()},
+        votes=None if votes is None else _encoded(votes),
         remarks=sources.remarks,
+        guarantees=guarantees,
         alpha=_settings(sources, "alpha"),
         n0=_settings(sources, "n0"),
         n=_settings(sources, "n"),
+        compared={table.adversary: comparisons(table) for table in made},
+        runs=[(run, *effort_cells(found := effort(run)), found.p_a) for run in _distinct(sources)],
+        quantiles=QUANTILES,
         radius_below=radius_below,
     )
+
+
+def _encoded(picture: Picture) -> str:
+    return base64.b64encode(picture.svg).decode("ascii")

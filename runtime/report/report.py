@@ -6,16 +6,21 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from runtime.atomic import write_atomically
+from runtime.report.effort import effort
 from runtime.report.envelope import default_radii
-from runtime.report.figure import curve_png
+from runtime.report.figure import curve_picture, votes_picture
+from runtime.report.markdown import latex_text, markdown_text
 from runtime.report.page import html_text
 from runtime.report.run import CertifiedRun
 from runtime.report.sources import read_sources
-from runtime.report.tables import csv_text, markdown_text, tables
+from runtime.report.statements import statement, statements
+from runtime.report.tables import csv_text, tables
+from runtime.report.testset import DELTA, check_delta, run_shares
 from runtime.report.tsv import tsv_text
 
 _USUAL_RADII = (0.5, 1.0, 1.5, 2.0)
@@ -28,16 +33,18 @@ class ReportPaths:
     Attributes:
         folder: the report's folder.
         html: the page, self-contained.
-        markdown, csv: the tables.
-        figures: one PNG a norm.
+        markdown, latex, csv: the tables.
+        figures: one PNG a norm, and one of votes where these are known; `vectors` the same as SVG.
         tsv: one result file a run and norm, columns `idx label predict radius correct time`.
     """
 
     folder: Path
     html: Path
     markdown: Path
+    latex: Path
     csv: Path
     figures: tuple[Path, ...]
+    vectors: tuple[Path, ...]
     tsv: tuple[Path, ...]
 
 
@@ -52,13 +59,28 @@ def _checked(radii: Sequence[float] | None) -> tuple[float, ...] | None:
     return tuple(dict.fromkeys(chosen))
 
 
-def _summary(run: CertifiedRun, radii: Sequence[float]) -> dict[str, Any]:
+def _number(share: Fraction | None) -> float | None:
+    """A share as a float, rounded down; None for none."""
+    if share is None:
+        return None
+    value = float(share)
+    return value if Fraction(value) <= share else math.nextafter(value, 0.0)
+
+
+def _summary(run: CertifiedRun, radii: Sequence[float], delta: float) -> dict[str, Any]:
+    took = effort(run)
+    bounds = {repr(radius): run_shares(run, radius, delta) for radius in radii}
     return {
         "name": run.name,
         "noise": run.noise,
         "sigma": run.sigma,
         "adversary": run.adversary,
         "certified_accuracy": {repr(radius): float(run.certified(radius)) for radius in radii},
+        "certified_accuracy_of_inputs": {key: _number(shares.inputs) for key, shares in bounds.items()},
+        "certified_accuracy_of_population": {
+            key: _number(shares.population) for key, shares in bounds.items()
+        },
+        "delta": delta,
         "average_certified_radius": run.average_certified_radius,
         "abstained": run.abstained,
         "clean_accuracy": run.clean_accuracy,
@@ -67,41 +89,57 @@ def _summary(run: CertifiedRun, radii: Sequence[float]) -> dict[str, Any]:
         "n0": run.n0,
         "n": run.n,
         "alpha": run.alpha,
+        "family_alpha": run.family_alpha,
+        "guarantee": statement(run),
+        "procedure": run.procedure,
+        "votes_per_input": {"mean": took.votes_mean, "median": took.votes_median, "most": took.votes_most},
+        "seconds_per_input": took.seconds_mean,
+        "p_a": {repr(level): value for level, value in took.p_a.items()},
         "failed": run.failed,
         "method": run.method,
         "source": run.source,
     }
 
 
-def summarise(paths: Sequence[Path], radii: Sequence[float] | None = None) -> dict[str, Any]:
+def summarise(
+    paths: Sequence[Path], radii: Sequence[float] | None = None, delta: float = DELTA
+) -> dict[str, Any]:
     """What runs certify, as data for JSON.
 
     Args:
         paths: run folders and result files.
         radii: radii in input units; None takes 0.5, 1, 1.5, 2 and round ones that suit each norm.
+        delta: failure probability of the lower bounds, in (0, 1).
 
     Returns:
         {"runs": [...]}, one entry a run and norm: name, noise, sigma, adversary, certified_accuracy by radius
-        (keys "0.5", "1.0", …), average_certified_radius, abstained, clean_accuracy, inputs (finished ones),
-        complete, n0, n, alpha, failed, method, source. None stands for what a source does not state.
+        (keys "0.5", "1.0", …), its lower bounds certified_accuracy_of_inputs and certified_accuracy_of_population at
+        confidence 1 - delta (`runtime.report.testset`), average_certified_radius, abstained, clean_accuracy,
+        inputs (finished ones), complete, n0, n, alpha, family_alpha, guarantee, procedure, votes_per_input,
+        seconds_per_input, p_a (quantiles by level), failed, method, source. None stands for what a source does not
+        state.
 
     Raises:
-        ValueError: bad radii, nothing there, a damaged store or file, or no finished input.
+        ValueError: bad radii or delta, nothing there, a damaged store or file, or no finished input.
         OSError: a file cannot be read.
     """
     chosen = _checked(radii)
+    check_delta(delta)
     runs = read_sources(paths).runs
     entries = []
     for run in runs:
         own = chosen or tuple(sorted({*_USUAL_RADII, *default_radii(runs, run.adversary)}))
-        entries.append(_summary(run, own))
+        entries.append(_summary(run, own, delta))
     return {"runs": entries}
 
 
 def build_report(
-    paths: Sequence[Path], radii: Sequence[float] | None = None, out: Path | None = None
+    paths: Sequence[Path],
+    radii: Sequence[float] | None = None,
+    out: Path | None = None,
+    delta: float = DELTA,
 ) -> ReportPaths:
-    """Writes the report: page, one picture a norm, tables, and result files for other analysis scripts.
+    """Writes the report: page, one picture a norm and one of the votes, tables, and result files for other analysis scripts.
 
     Everything is made before the first file is written, and each file is either whole or absent. Radii and
     certified accuracies are rounded down; certified accuracies are counted with radii at full precision.
@@ -111,18 +149,25 @@ def build_report(
         radii: radii of the tables in input units; None takes round ones that suit each norm.
         out: folder to write; None takes `report` in the run folder where `paths` is one run folder, else in
             the current folder.
+        delta: failure probability of the lower bounds, in (0, 1).
 
     Returns:
         Where everything lies.
 
     Raises:
-        ValueError: bad radii, nothing there, a damaged store or file, or no finished input.
+        ValueError: bad radii or delta, nothing there, a damaged store or file, or no finished input.
         OSError: a file cannot be read or written.
     """
+    check_delta(delta)
     sources = read_sources(paths)
-    made = tables(sources.runs, _checked(radii))
-    pictures = {table.adversary: curve_png(table.envelopes, table.adversary) for table in made}
-    page = html_text(sources, made, pictures)
+    made = tables(sources.runs, _checked(radii), delta)
+    guarantees = statements(sources.runs, delta)
+    curves = {table.adversary: curve_picture(table.envelopes, table.adversary, delta) for table in made}
+    pictures = {f"certified_accuracy_{table.norm}": curves[table.adversary] for table in made}
+    votes = votes_picture(made[0].envelopes)
+    if votes is not None:
+        pictures["votes"] = votes
+    page = html_text(sources, made, curves, votes, guarantees)
     texts = {f"{_file_name(run.name)}.{run.norm}.tsv": tsv_text(run) for run in sources.runs}
 
     folder = Path(out) if out is not None else _default_folder(paths)
@@ -133,16 +178,20 @@ def build_report(
         folder=folder,
         html=folder / "index.html",
         markdown=folder / "certified_accuracy.md",
+        latex=folder / "certified_accuracy.tex",
         csv=folder / "certified_accuracy.csv",
-        figures=tuple(folder / f"certified_accuracy_{table.norm}.png" for table in made),
+        figures=tuple(folder / f"{name}.png" for name in pictures),
+        vectors=tuple(folder / f"{name}.svg" for name in pictures),
         tsv=tuple(folder / "tsv" / name for name in texts),
     )
-    for path, png in zip(report.figures, pictures.values(), strict=True):
-        write_atomically(path, png)
+    for png, svg, picture in zip(report.figures, report.vectors, pictures.values(), strict=True):
+        write_atomically(png, picture.png)
+        write_atomically(svg, picture.svg)
     for path, text in zip(report.tsv, texts.values(), strict=True):
         write_atomically(path, text.encode())
     write_atomically(report.csv, csv_text(made).encode())
-    write_atomically(report.markdown, markdown_text(made, sources.remarks).encode())
+    write_atomically(report.markdown, markdown_text(made, sources.remarks, guarantees).encode())
+    write_atomically(report.latex, latex_text(made).encode())
     write_atomically(report.html, page.encode())
     return report
 

@@ -32,3 +32,9 @@ def share_below(share: Fraction, places: int = 3) -> str:
     unit = 10**places
     count = math.floor(share * unit)
     return f"{count // unit}.{count % unit:0{places}d}"
+
+
+def points_below(difference: Fraction) -> str:
+    """A difference of shares in percentage points with a sign and one decimal, rounded down."""
+    tenths = math.floor(difference * 1000)
+    return f"{'-' if tenths < 0 else '+'}{abs(tenths) // 10}.{abs(tenths) % 10}"

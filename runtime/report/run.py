@@ -23,6 +23,8 @@ class Row:
         radius: certified radius in input units, at full precision; 0.0 when abstaining.
         correct: whether the prediction is the label.
         seconds: wall-clock time spent on the input.
+        votes: estimation votes, None when not stated.
+        share: share of the most frequent class among them, None when not stated or without votes.
 
     Raises:
         ValueError: when the fields contradict each other.
@@ -34,6 +36,8 @@ class Row:
     radius: float
     correct: bool
     seconds: float
+    votes: int | None = None
+    share: float | None = None
 
     def __post_init__(self) -> None:
         if math.isnan(self.radius) or self.radius < 0.0:
@@ -58,7 +62,9 @@ class CertifiedRun:
         rows: finished inputs, at least one.
         source: where it was read, as the user gave it.
         complete: whether every input of the job is finished, None when the source does not say.
-        alpha, n0, n, clean_accuracy, method, failed: as in `runtime.results`, None when not stated.
+        alpha, n0, n, clean_accuracy, method, failed, family_alpha: as in `runtime.results`, None when not stated.
+        procedure: how votes became certificates, by its name; None when not stated.
+        log: whether it was read from a result file rather than from counts.
 
     Raises:
         ValueError: unknown norm, or no rows.
@@ -77,6 +83,9 @@ class CertifiedRun:
     clean_accuracy: float | None = None
     method: str | None = None
     failed: int | None = None
+    family_alpha: float | None = None
+    procedure: str | None = None
+    log: bool = False
     _radii: npt.NDArray[np.float64] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -127,7 +136,16 @@ def from_result(run: RunResult, source: str) -> tuple[CertifiedRun, ...]:
             adversary=adversary,
             sigma=run.sigma,
             rows=tuple(
-                Row(r.index, r.label, r.prediction, r.radii[adversary], r.correct, r.seconds)
+                Row(
+                    index=r.index,
+                    label=r.label,
+                    prediction=r.prediction,
+                    radius=r.radii[adversary],
+                    correct=r.correct,
+                    seconds=r.seconds,
+                    votes=r.n,
+                    share=max(r.counts) / r.n if r.n else None,
+                )
                 for r in run.inputs
             ),
             source=source,
@@ -138,6 +156,8 @@ def from_result(run: RunResult, source: str) -> tuple[CertifiedRun, ...]:
             clean_accuracy=run.clean_accuracy,
             method=run.methods.get(adversary),
             failed=sum(result.failed for result in run.inputs),
+            family_alpha=run.family_alpha,
+            procedure=run.procedure.get("procedure"),
         )
         for adversary in norms
     )

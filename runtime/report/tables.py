@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from runtime.numerals import shortest
 from runtime.report.envelope import Envelope, default_radii, envelopes
-from runtime.report.rounding import radius_below, share_below
+from runtime.report.rounding import share_below
 from runtime.report.run import NORM_NAMES, CertifiedRun
+from runtime.report.testset import DELTA, check_delta, envelope_shares
 from runtime.results import ADVERSARIES
 
 
@@ -22,11 +23,15 @@ class Cell:
         accuracy: three decimals, rounded down.
         sigma: σ of the best run as text, "" where it is unknown or nothing is certified.
         leading: whether no noise of the row has more.
+        inputs, population: its lower bounds at confidence 1 - delta (`runtime.report.testset`), three decimals,
+            rounded down; "" where α is not known.
     """
 
     accuracy: str
     sigma: str
     leading: bool
+    inputs: str
+    population: str
 
 
 @dataclass(frozen=True)
@@ -36,54 +41,74 @@ class Table:
     Attributes:
         adversary: the norm, "1", "2" or "inf"; `norm` its name.
         envelopes: the columns, one a noise.
+        radii: of the rows, in input units.
         rows: radius as text, and one cell a noise.
+        delta: failure probability of the lower bounds.
     """
 
     adversary: str
     envelopes: tuple[Envelope, ...]
+    radii: tuple[float, ...]
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    delta: float
 
     @property
     def norm(self) -> str:
         """Name of the norm: "l1", "l2" or "linf"."""
         return NORM_NAMES[self.adversary]
 
+    @property
+    def bounded(self) -> bool:
+        """Whether any cell has lower bounds."""
+        return any(cell.inputs for _, cells in self.rows for cell in cells)
 
-def _cells(columns: Sequence[Envelope], radius: float) -> tuple[Cell, ...]:
+
+def _cells(columns: Sequence[Envelope], radius: float, delta: float) -> tuple[Cell, ...]:
     best = [envelope.best(radius) for envelope in columns]
+    bounds = [envelope_shares(envelope, radius, delta) for envelope in columns]
     top = max(share for share, _ in best)
     return tuple(
         Cell(
             accuracy=share_below(share),
             sigma=shortest(run.sigma) if share > 0 and run.sigma is not None else "",
             leading=share > 0 and share == top,
+            inputs="" if shares.inputs is None else share_below(shares.inputs),
+            population="" if shares.population is None else share_below(shares.population),
         )
-        for share, run in best
+        for (share, run), shares in zip(best, bounds, strict=True)
     )
 
 
-def tables(runs: Sequence[CertifiedRun], radii: Sequence[float] | None) -> tuple[Table, ...]:
+def tables(
+    runs: Sequence[CertifiedRun], radii: Sequence[float] | None, delta: float = DELTA
+) -> tuple[Table, ...]:
     """One table for each norm that any run is certified against.
 
     Args:
         runs: runs of any noises and norms.
         radii: radii of the rows in input units; None takes round ones that suit each norm.
+        delta: failure probability of the lower bounds, in (0, 1).
     """
+    check_delta(delta)
     made = []
     for adversary in ADVERSARIES:
         if columns := envelopes(runs, adversary):
-            chosen = default_radii(runs, adversary) if radii is None else radii
-            rows = tuple((shortest(radius), _cells(columns, radius)) for radius in chosen)
-            made.append(Table(adversary, columns, rows))
+            chosen = tuple(default_radii(runs, adversary) if radii is None else radii)
+            rows = tuple((shortest(radius), _cells(columns, radius, delta)) for radius in chosen)
+            made.append(Table(adversary, columns, chosen, rows, delta))
     return tuple(made)
 
 
 def csv_text(made: Sequence[Table]) -> str:
-    """All tables as one CSV: norm, radius, then accuracy and best σ a noise (empty where not certified)."""
+    """All tables as one CSV: norm, radius, then for each noise accuracy, best σ, and the two lower bounds.
+
+    Empty where a noise is not certified against the norm, where nothing is certified, or α is not known.
+    """
     noises = list(dict.fromkeys(envelope.noise for table in made for envelope in table.envelopes))
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["norm", "radius", *(name for noise in noises for name in (noise, f"{noise} sigma"))])
+    columns = ("", " sigma", " inputs at least", " population at least")
+    writer.writerow(["norm", "radius", *(noise + column for noise in noises for column in columns)])
     for table in made:
         names = [envelope.noise for envelope in table.envelopes]
         for radius, cells in table.rows:
@@ -91,41 +116,6 @@ def csv_text(made: Sequence[Table]) -> str:
             values: list[str] = [table.norm, radius]
             for noise in noises:
                 cell = by_noise.get(noise)
-                values += [cell.accuracy, cell.sigma] if cell else ["", ""]
+                values += [cell.accuracy, cell.sigma, cell.inputs, cell.population] if cell else [""] * 4
             writer.writerow(values)
     return buffer.getvalue()
-
-
-def markdown_text(made: Sequence[Table], remarks: Sequence[str]) -> str:
-    """All tables as one Markdown page; the best noise of a row is set in bold."""
-    lines = ["# Certified accuracy", ""]
-    lines += [
-        "Share of inputs classified correctly with a certified radius of at least r; upper envelope over σ."
-    ]
-    lines += ["In brackets the σ that attains it. All numbers are rounded down.", ""]
-    for table in made:
-        head = [f"{table.norm} radius", *(envelope.noise for envelope in table.envelopes)]
-        lines += [f"## Against {table.norm}", "", _line(head), _line(["---:"] * len(head))]
-        lines += [_line([radius, *map(_markdown_cell, cells)]) for radius, cells in table.rows]
-        lines += [
-            "",
-            _line(["run", "inputs", "abstained", "average certified radius"]),
-            "|---|---:|---:|---:|",
-        ]
-        for envelope in table.envelopes:
-            for run in envelope.runs:
-                average = radius_below(run.average_certified_radius)
-                lines.append(_line([run.name, str(run.total), str(run.abstained), average]))
-        lines.append("")
-    if remarks:
-        lines += ["## Remarks", "", *(f"* {remark}" for remark in remarks), ""]
-    return "\n".join(lines)
-
-
-def _markdown_cell(cell: Cell) -> str:
-    accuracy = f"**{cell.accuracy}**" if cell.leading else cell.accuracy
-    return f"{accuracy} ({cell.sigma})" if cell.sigma else accuracy
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -129,6 +129,7 @@ def read_run(path: Path) -> CertifiedRun:
         sigma=float(named["sigma"]) if named else None,
         rows=read_rows(path),
         source=str(path),
+        log=True,
     )
 
 

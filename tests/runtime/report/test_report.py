@@ -4,12 +4,16 @@ import csv
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from runtime import InputResult, RunResult
 from runtime.report import build_report, sources, summarise
+from runtime.report.markdown import latex_escaped
+from runtime.report.rounding import points_below
 from runtime.report.tsv import read_run
 
 GOOD = ("0\t3\t3\t0.8\t1\t15.4", "1\t3\t-1\t0.0\t0\t15.4", "2\t3\t3\t0.3\t1\t15.4", "3\t3\t1\t2.0\t0\t15.4")
@@ -73,6 +77,7 @@ def test_cifar_table_of_the_published_logs(published: Path) -> None:
     assert (run["name"], run["sigma"], run["adversary"]) == ("cifar10_sigma_0.25", 0.25, "2")
 
 
+# The publication prints .46 .38 .28 for σ = .5 at radii .5, 1 and 1.5; its logs give .46 .37 .29, and so does counting them.
 @pytest.mark.parametrize(
     ("sigma", "expected"),
     [
@@ -101,8 +106,11 @@ def test_report_of_a_run_folder(folder: Path) -> None:
     report = build_report([folder])
     assert report.html == folder / "report" / "index.html"
     assert [path.name for path in report.figures] == [
-        f"certified_accuracy_{norm}.png" for norm in ("l1", "l2", "linf")
+        *(f"certified_accuracy_{norm}.png" for norm in ("l1", "l2", "linf")),
+        "votes.png",
     ]
+    assert [path.with_suffix(".png") for path in report.vectors] == list(report.figures)
+    assert all(b"<svg" in path.read_bytes() for path in report.vectors)
     assert all(path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n") for path in report.figures)
     assert len(report.tsv) == 12
     back = read_run(folder / "report" / "tsv" / "uniform-0.5.l1.tsv")
@@ -113,7 +121,7 @@ def test_report_of_a_run_folder(folder: Path) -> None:
 def test_page_is_self_contained_and_states_the_guarantee(folder: Path) -> None:
     page = build_report([folder]).html.read_text()
     links = re.findall(r"""(?:src|href)=["']([^"']{5})|url\(|@import|<script|<link""", page)
-    assert links == ["data:"] * 3
+    assert links == ["data:"] * 4
     assert "with probability at least 1" in page and "<dd>0.001</dd>" in page and "<dd>100</dd>" in page
     assert "differential, tight" in page
     assert "8 votes failed" in page
@@ -145,7 +153,10 @@ def test_same_report_twice_is_the_same_to_the_byte(folder: Path, tmp_path: Path)
         "index.html",
         "certified_accuracy.csv",
         "certified_accuracy.md",
+        "certified_accuracy.tex",
         "certified_accuracy_l1.png",
+        "certified_accuracy_l1.svg",
+        "votes.svg",
     ):
         assert (first.folder / name).read_bytes() == (second.folder / name).read_bytes()
 
@@ -157,6 +168,46 @@ def test_summary_is_json_with_one_entry_a_run_and_norm(folder: Path) -> None:
     assert run["certified_accuracy"] == {"0.5": 0.75, "1.0": 0.5}
     assert run["average_certified_radius"] == 0.75
     assert (run["abstained"], run["inputs"], run["n"], run["alpha"], run["failed"]) == (1, 4, 100, 0.001, 8)
+
+
+def test_summary_has_bounds_votes_time_and_the_guarantee(folder: Path) -> None:
+    runs = json.loads(json.dumps(summarise([folder], [0.5], delta=0.01)))["runs"]
+    run = next(run for run in runs if (run["name"], run["adversary"]) == ("uniform-0.5", "1"))
+    # Of 4 certificates at α = .001 more than none is false with probability .004 < δ.
+    assert run["certified_accuracy_of_inputs"] == {"0.5": 0.75} and run["delta"] == 0.01
+    assert 0.0 < run["certified_accuracy_of_population"]["0.5"] < 0.3
+    assert run["votes_per_input"] == {"mean": 100.0, "median": 100.0, "most": 100}
+    assert run["seconds_per_input"] == 0.25 and run["p_a"]["0.5"] == 0.95
+    assert run["guarantee"].startswith("per input: each certificate is true with probability at least 0.999")
+    with pytest.raises(ValueError, match="delta must lie in"):
+        summarise([folder], [0.5], delta=1.0)
+
+
+def test_familywise_runs_say_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = tuple(replace(run, family_alpha=0.01) for run in _results(True))
+    monkeypatch.setattr(sources, "load_runs", lambda path: together)
+    page = build_report([folder]).html.read_text()
+    assert "familywise: with probability at least 0.99 all 4 certificates are true" in page
+    assert "per input:" not in page
+
+
+def test_latex_is_a_table_a_norm(folder: Path) -> None:
+    text = build_report([folder], [0.5, 1.5]).latex.read_text()
+    assert text.count(r"\begin{tabular}{rrr}") == text.count(r"\end{tabular}") == 3
+    assert r"0.5 & \textbf{0.750} (0.5) & 0.500 (0.5) \\" in text
+    assert latex_escaped("exp_linf k=2 & 50%") == r"exp\_linf k=2 \& 50\%"
+
+
+def test_runs_are_held_against_result_files(folder: Path, written: Callable[..., Path]) -> None:
+    log = written(*GOOD, name="cifar_sigma_0.5.tsv")
+    report = build_report([folder, log], [0.25, 0.5])
+    # uniform: .75 of 4 inputs have 0.25 or more and 0.5 or more; the log .5 and .25.
+    assert "| 0.25 | 0.500 | +25.0 | +25.0 |" in report.markdown.read_text()
+    assert "| 0.5 | 0.250 | +50.0 | +25.0 |" in report.markdown.read_text()
+    page = report.html.read_text()
+    assert "Against the result files of cifar" in page and "mixes inputs and methods" in page
+    assert "cifar_sigma_0.5: the source states no α" in page
+    assert points_below(Fraction(-1, 3)) == "-33.4" and points_below(Fraction(1, 3)) == "+33.3"
 
 
 def test_summary_without_radii_has_the_usual_ones(written: Callable[..., Path]) -> None:
