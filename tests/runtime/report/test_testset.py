@@ -17,7 +17,9 @@ ALPHAS = (0.001, 0.01, 0.2)
 
 def _more_than(false: int, inputs: int, alpha: Fraction) -> Fraction:
     """P(Bin(inputs, alpha) > false), exactly."""
-    return Fraction(1) - sum(comb(inputs, k) * alpha**k * (1 - alpha) ** (inputs - k) for k in range(false + 1))
+    return Fraction(1) - sum(
+        comb(inputs, k) * alpha**k * (1 - alpha) ** (inputs - k) for k in range(false + 1)
+    )
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)
