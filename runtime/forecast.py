@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-
-import torch
 
 from runtime.noise import Noise
 from runtime.numerals import shortest
@@ -14,43 +12,26 @@ from runtime.plan import grouped, largest, outlook, smallest_n
 from runtime.procedure import Procedure
 from runtime.report.rounding import radius_below
 from runtime.rng import BLOCK
-from runtime.sampling import Model, count_votes
+from runtime.sampling import Votes
 
 RATES: tuple[float, ...] = (0.42, 0.6, 0.8, 0.9, 0.95, 0.99, 0.999, 1.0)
 """Class probabilities that are shown where none are assumed."""
 _SPAN = 0.5
 
 
-def votes_per_second(
-    model: Model, x: torch.Tensor, noise: Noise, num_classes: int, batch_size: int, span: float = _SPAN
-) -> float:
-    """Votes a second of one worker, measured on one input for about `span` seconds after a first batch.
+def votes_per_second(count: Callable[[int, int], Votes], size: int, span: float = _SPAN) -> float:
+    """Votes a second of one worker, measured for about `span` seconds after a first batch.
 
     Args:
-        model, x, noise, num_classes, batch_size: as in `runtime.sampling.count_votes`.
+        count: counts the votes start … stop-1.
+        size: votes a call, rounded down to whole blocks of 64.
         span: seconds, at least.
     """
-    size = max(BLOCK, batch_size // BLOCK * BLOCK)
-
-    def counted(start: int) -> int:
-        found = count_votes(
-            model,
-            x,
-            noise,
-            num_classes,
-            seed=0,
-            index=0,
-            purpose="prediction",
-            start=start,
-            stop=start + size,
-            batch_size=batch_size,
-        )
-        return found.n
-
-    done = counted(0)
+    size = max(BLOCK, size // BLOCK * BLOCK)
+    done = count(0, size).n
     begin, total = time.perf_counter(), 0
     while time.perf_counter() - begin < span:
-        total += counted(done + total)
+        total += count(done + total, done + total + size).n
     return total / (time.perf_counter() - begin)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from runtime.confidence import lower_bound
 from runtime.design import course
@@ -17,6 +17,7 @@ from runtime.forecast import forecast, text_of, votes_per_second
 from runtime.noise import Noise
 from runtime.plan import grouped, largest, outlook, rates_of, smallest_n
 from runtime.procedure import FixedSample
+from runtime.sampling import Votes
 from runtime.sequential import GroupSequential
 from tests.benchmarks.sequential_samples import SETTINGS, figures, published
 
@@ -82,9 +83,16 @@ def test_a_plan_has_times_for_a_speed_and_survives_json() -> None:
     assert "no maximum" in text_of(open_ended)
 
 
-def test_speed_is_measured_with_the_model() -> None:
-    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
-    assert votes_per_second(model, torch.rand(1, 8, 8), NOISE, 3, 256, span=0.05) > 0.0
+def test_speed_is_that_of_what_is_timed() -> None:
+    asked: list[tuple[int, int]] = []
+
+    def count(start: int, stop: int) -> Votes:
+        asked.append((start, stop))
+        time.sleep(0.01)
+        return Votes((stop - start, 0), 0)
+
+    assert 1000.0 < votes_per_second(count, 130, span=0.1) < 12_800.0
+    assert asked[:3] == [(0, 128), (128, 256), (256, 384)]
 
 
 @pytest.mark.parametrize(("name", "dim", "target"), SETTINGS)
