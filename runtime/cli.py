@@ -1,4 +1,4 @@
-"""Commands: python -m runtime train | certify | resume | report | reproduce | export | import.
+"""Commands: python -m runtime train | certify | resume | plan | report | reproduce | export | import.
 
 Exit status: 0 done, 1 a check found a difference, 2 wrong use or bad input (one line on stderr), 130 interrupted (resumable).
 """
@@ -17,7 +17,7 @@ import click
 from runtime.engine import PreparedJob, certify_job, prepare, train_job
 from runtime.folder_commands import export, import_command, reproduce
 from runtime.grid_choice import NONE
-from runtime.job import job_from, read_job_file
+from runtime.job import Job, job_from, read_job_file
 from runtime.progress import Progress
 from runtime.store import DIGESTS, RunStore, load_runs
 
@@ -94,7 +94,18 @@ def _prepared(
     param: tuple[str, ...],
     flags: dict[str, Any],
 ) -> PreparedJob:
-    """The job that the command line asks for, checked."""
+    """The job that the command line asks for, checked together with its data."""
+    return prepare(_job(job_name, family, sigma, param, flags))
+
+
+def _job(
+    job_name: str | None,
+    family: str | None,
+    sigma: tuple[float, ...],
+    param: tuple[str, ...],
+    flags: dict[str, Any],
+) -> Job:
+    """The job that the command line asks for."""
     if job_name is None and (family is None or not sigma):
         raise ValueError("give --job, or --family and --sigma")
     if param and family is None:
@@ -123,7 +134,7 @@ def _prepared(
         training["checkpoint"] = str(Path(training["checkpoint"]).resolve())
     if isinstance(values.get("dataset"), str) and values["dataset"].endswith(".npz"):
         values["dataset"] = str(Path(values["dataset"]).resolve())
-    return prepare(job_from(values, job_name or "flags"))
+    return job_from(values, job_name or "flags")
 
 
 @contextmanager
@@ -216,6 +227,43 @@ def resume(run: Path, quiet: bool) -> None:
             prepared = prepare(job_from(values, str(run)))
             store.require(prepared.config)
             _certify(prepared, store, quiet)
+
+
+@cli.command()
+@_job_options
+@click.option("--dim", type=int, help="Plan for inputs of so many coordinates, without their data.")
+@click.option("--rho", type=float, multiple=True, help="Class probability to assume; repeatable.")
+@click.option("--log", type=click.Path(path_type=Path), help="TSV log whose radii give the probabilities.")
+@click.option("--log-n", default=100_000, show_default=True, help="Votes an input of that log.")
+@click.option("--log-alpha", default=0.001, show_default=True, help="Failure probability of that log.")
+@click.option("--votes-per-second", type=float, help="Speed to assume, instead of measuring it.")
+@click.option("--json", "as_json", is_flag=True, help="Print the plans as JSON.")
+def plan(
+    job_name: str | None,
+    family: str | None,
+    sigma: tuple[float, ...],
+    param: tuple[str, ...],
+    dim: int | None,
+    rho: tuple[float, ...],
+    log: Path | None,
+    log_n: int,
+    log_alpha: float,
+    votes_per_second: float | None,
+    as_json: bool,
+    out: Path | None,
+    quiet: bool,
+    **flags: Any,
+) -> None:
+    """Say what the votes of a job buy and how many it will take; nothing is certified or written."""
+    from runtime.forecast import text_of
+    from runtime.planning import plans_of_job, plans_without_data
+
+    if votes_per_second is not None and not 0.0 < votes_per_second < math.inf:
+        raise ValueError(f"--votes-per-second must be positive, got {votes_per_second!r}")
+    job = _job(job_name, family, sigma, param, flags)
+    assumed = (rho, log, log_n, log_alpha, votes_per_second)
+    plans = plans_of_job(prepare(job), *assumed) if dim is None else plans_without_data(job, dim, *assumed)
+    click.echo(json.dumps(plans, indent=2) if as_json else "\n\n".join(text_of(one) for one in plans))
 
 
 def _radii(text: str | None) -> list[float] | None:

@@ -17,6 +17,7 @@ from runtime.sampling import Votes
 RATES: tuple[float, ...] = (0.42, 0.6, 0.8, 0.9, 0.95, 0.99, 0.999, 1.0)
 """Class probabilities that are shown where none are assumed."""
 _SPAN = 0.5
+_ROWS = 12
 
 
 def votes_per_second(count: Callable[[int, int], Votes], size: int, span: float = _SPAN) -> float:
@@ -140,7 +141,7 @@ def text_of(plan: Mapping[str, Any]) -> str:
             f"a fixed sample of at least {target['fixed_n_unanimous']} votes"
         )
     lines.append(f"  {'probability':>11} {'votes':>10} {'certified':>9}   mean radius, abstentions as 0")
-    for row in plan["rates"]:
+    for row in plan["rates"][:: max(1, -(-len(plan["rates"]) // _ROWS))]:
         needed = "".join(
             f"   fixed n for {shortest(target['radius'])}: {'none' if n is None else n}"
             for target, n in zip(plan["targets"], row["fixed_n"], strict=True)

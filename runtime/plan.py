@@ -157,5 +157,8 @@ def grouped(rates: Sequence[float], most: int = 40) -> list[tuple[float, float]]
         return [
             (float(rate), float(count / len(ordered))) for rate, count in zip(distinct, counts, strict=True)
         ]
-    parts = np.array_split(ordered, most)
-    return [(float(part.mean()), len(part) / len(ordered)) for part in parts]
+    found: dict[float, float] = {}
+    for part in np.array_split(ordered, most):
+        rate = float(part.mean())
+        found[rate] = found.get(rate, 0.0) + len(part) / len(ordered)
+    return list(found.items())

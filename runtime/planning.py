@@ -37,7 +37,10 @@ def assumed_rates(
         raise ValueError(f"--rho needs probabilities in [0, 1], got {', '.join(map(str, rhos))}")
     rates = list(rhos)
     if log is not None:
-        run = read_run(log)
+        try:
+            run = read_run(log)
+        except OSError as error:
+            raise ValueError(f"log {log} cannot be read: {error.strerror}; give a file of radii") from None
         sigma = noise.sigma if run.sigma is None else run.sigma
         source = Noise(noise.family, noise.dim, sigma=sigma, **dict(noise.params))
         radii = [None if row.prediction == ABSTAIN else row.radius for row in run.rows]
