@@ -21,6 +21,8 @@ _SLACK = 2.0**-40
 _SPREADS = 9.0
 """Half width of a window in standard deviations, besides 40 counts: mass beyond is below 1e-17."""
 _FEWEST = 40
+_UNDERFLOW = 1e-290
+"""Counted as lost at every step: more than all masses together that are too small for a float."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def binomial_window(n: int, p: float) -> Window:
     if low > 0:  # P(Bin(n, p) < low) = P(Bin(n, 1 - p) > n - low)
         masses[0] += upper_tail(n - low + 1, n, 1.0 - p)
     lost = upper_tail(high + 1, n, p) if high < n else 0.0
-    return Window(low, masses, lost)
+    return Window(low, masses, lost + _UNDERFLOW)
 
 
 def convolved(survivors: Window, increment: Window) -> Window:
@@ -81,7 +83,7 @@ def convolved(survivors: Window, increment: Window) -> Window:
     terms = min(len(survivors.masses), len(increment.masses))
     masses = np.convolve(survivors.masses, increment.masses) * (1.0 + _UNIT * (terms + 4))
     alive = float(survivors.masses.sum()) * (1.0 + _UNIT * len(survivors.masses))
-    lost = (survivors.lost + alive * increment.lost) * (1.0 + 4.0 * _UNIT)
+    lost = (survivors.lost + alive * increment.lost) * (1.0 + 4.0 * _UNIT) + _UNDERFLOW
     return trimmed(Window(survivors.first + increment.first, masses, lost))
 
 
