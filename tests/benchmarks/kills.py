@@ -99,7 +99,7 @@ def killed_jobs(folder: Path, kills: int, seed: int, *, inputs: int = 10, target
         inputs, targets: as in `job_in`.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.benchmarks.kills"])
+    context.set_forkserver_preload(["runtime.engine"])
     values = job_in(folder, inputs, targets)
     chance = random.Random(seed)
 
