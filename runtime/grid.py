@@ -13,7 +13,7 @@ grid: what the sampler's own rounding does to its law is tested, not enclosed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from numbers import Integral
 
@@ -95,12 +95,16 @@ def grid_of(images: list[torch.Tensor]) -> int | None:
     """
     if not images:
         return None
-    fractions = _common_denominator(images[0])
-    found = () if fractions is None else (fractions * -(-_FINEST_LIKELY // fractions),)
-    for denominator in (*_COMMON, *found, *_FINE):
-        if denominator <= MOST and _on_grid(images, denominator):
-            return denominator
-    return None
+    return next((denominator for denominator in _likely(images[0]) if _on_grid(images, denominator)), None)
+
+
+def _likely(image: torch.Tensor) -> Iterator[int]:
+    """Denominators worth trying, the common ones first."""
+    yield from _COMMON
+    fractions = _common_denominator(image)
+    if fractions is not None and fractions * -(-_FINEST_LIKELY // fractions) <= MOST:
+        yield fractions * -(-_FINEST_LIKELY // fractions)
+    yield from _FINE
 
 
 def _common_denominator(image: torch.Tensor) -> int | None:
