@@ -198,9 +198,11 @@ def test_latex_is_a_table_a_norm(folder: Path) -> None:
     assert latex_escaped("exp_linf k=2 & 50%") == r"exp\_linf k=2 \& 50\%"
 
 
-def test_runs_are_held_against_result_files(folder: Path, written: Callable[..., Path]) -> None:
+def test_runs_are_held_against_result_files(
+    folder: Path, written: Callable[..., Path], tmp_path: Path
+) -> None:
     log = written(*GOOD, name="cifar_sigma_0.5.tsv")
-    report = build_report([folder, log], [0.25, 0.5])
+    report = build_report([folder, log], [0.25, 0.5], tmp_path / "out")
     # uniform: .75 of 4 inputs have 0.25 or more and 0.5 or more; the log .5 and .25.
     assert "| 0.25 | 0.500 | +25.0 | +25.0 |" in report.markdown.read_text()
     assert "| 0.5 | 0.250 | +50.0 | +25.0 |" in report.markdown.read_text()
