@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,11 +69,11 @@ def save_checkpoint(
     write_atomically(path, buffer.getvalue())
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
-    """Reads a checkpoint and rebuilds its network, on the CPU, in eval() mode.
+def read_weights(path: Path) -> tuple[Any, str]:
+    """The content of a file of plain tensors, numbers, text, lists and dicts, on the CPU, and the file's SHA-256.
 
     Raises:
-        ValueError: the file is missing, truncated, or not a checkpoint of ours; the message says which.
+        ValueError: the file is missing, truncated, or would run code when unpickled; none of it is run.
     """
     try:
         data = Path(path).read_bytes()
@@ -85,14 +86,31 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:
+        named = re.search(r"GLOBAL ([\w.]+)|[Uu]nsupported (?:class|operand|global) ([\w.]+)", str(error))
+        if named is not None:
+            raise ValueError(
+                f"checkpoint {path} is not a file of plain weights: it asks to run {named[1] or named[2]}; "
+                "nothing was run. Where you trust its origin, convert it once: c = torch.load(FILE, "
+                'weights_only=False); torch.save({"state_dict": c["state_dict"]}, NEW)'
+            ) from None
         raise ValueError(
             f"checkpoint {path} is truncated or is not a file of plain weights ({type(error).__name__}); "
             "train it again or copy it again"
         ) from None
+    return content, hashlib.sha256(data).hexdigest()
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Reads a checkpoint and rebuilds its network, on the CPU, in eval() mode.
+
+    Raises:
+        ValueError: the file is missing, truncated, or not a checkpoint of ours; the message says which.
+    """
+    content, digest = read_weights(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(
-            f"checkpoint {path} was not written by this program; load foreign weights in Python "
-            "and use runtime.SmoothedClassifier"
+            f"checkpoint {path} was not written by this program; "
+            "runtime.foreign.load_foreign reads state dicts of known architectures"
         )
     try:
         channels, height, width = (int(length) for length in content["shape"])
@@ -103,7 +121,6 @@ def load_checkpoint(path: Path) -> Checkpoint:
         reason = str(error).splitlines()[0]
         raise ValueError(f"checkpoint {path} does not fit its architecture: {reason}") from None
     model.eval()
-    digest = hashlib.sha256(data).hexdigest()
     training = dict(content.get("training") or {})
     return Checkpoint(
         model, str(content["architecture"]), shape, int(content["num_classes"]), training, digest
