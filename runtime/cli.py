@@ -14,20 +14,26 @@ from typing import Any, TypeVar
 
 import click
 
+from runtime.data import KINDS, absolute
 from runtime.engine import PreparedJob, certify_job, prepare, train_job
 from runtime.folder_commands import export, import_command, reproduce
 from runtime.grid_choice import NONE
 from runtime.job import Job, job_from, read_job_file
+from runtime.programs import is_factory
 from runtime.progress import Progress
 from runtime.store import DIGESTS, RunStore, load_runs
 
 F = TypeVar("F", bound=Callable[..., Any])
 _FLAGS: tuple[tuple[str, str, Any, str], ...] = (
-    ("--dataset", "dataset", str, "digits, or the path of an .npz file."),
+    ("--dataset", "dataset", str, f"One of: {'; '.join(KINDS)}."),
+    ("--resize", "resize", int, "Shorter side of images read from files."),
+    ("--crop", "crop", int, "Side of the middle square taken of them."),
     ("--seed", "seed", int, "Seed of weights and noise."),
     ("--device", "device", str, "auto, cpu or cuda."),
-    ("--checkpoint", "training.checkpoint", str, "Use this network instead of training."),
-    ("--architecture", "training.architecture", str, "cnn or mlp."),
+    ("--checkpoint", "training.checkpoint", str, "Weights of this network, instead of training."),
+    ("--model", "training.model", str, "A network that is a program: MODULE:FACTORY, .pt, .pt2 or .onnx."),
+    ("--normalise", "training.normalise", str, "cifar10, imagenet, mnist, none, or MEANS/DEVIATIONS."),
+    ("--architecture", "training.architecture", str, "cnn, mlp, cifar_resnet110, wide_resnet40_2, …"),
     ("--epochs", "training.epochs", int, "Passes over the training data."),
     ("--n0", "certify.n0", int, "Votes that choose the class."),
     ("--n", "certify.n", int, "Votes that bound its probability."),
@@ -130,10 +136,12 @@ def _job(
             raise ValueError(f"{job_name}: {section} must be a table")
         target[name] = value
     training = values.get("training")
-    if isinstance(training, dict) and isinstance(training.get("checkpoint"), str):
-        training["checkpoint"] = str(Path(training["checkpoint"]).resolve())
-    if isinstance(values.get("dataset"), str) and values["dataset"].endswith(".npz"):
-        values["dataset"] = str(Path(values["dataset"]).resolve())
+    for key in ("checkpoint", "model"):
+        given = training.get(key) if isinstance(training, dict) else None
+        if isinstance(training, dict) and isinstance(given, str) and not is_factory(given):
+            training[key] = str(Path(given).resolve())
+    if isinstance(values.get("dataset"), str):
+        values["dataset"] = absolute(values["dataset"])
     return job_from(values, job_name or "flags")
 
 

@@ -15,11 +15,14 @@ import torch
 
 from runtime.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from runtime.data import Dataset, load_dataset
+from runtime.data.images import rows_of
 from runtime.fixed import invariance
+from runtime.given import given_network
 from runtime.grid_choice import GridChoice, choose_grid
 from runtime.job import Job, indices_of, plans_of, resolved_device, settled
 from runtime.rng import BLOCK, derived_seed
 from runtime.sampling import Votes, check_input, count_votes, first_votes
+from runtime.sanity import sanity
 from runtime.stages import cut, stage_of
 from runtime.store import RunPlan, RunStore
 from runtime.threads import one_thread
@@ -54,7 +57,7 @@ def prepare(job: Job) -> PreparedJob:
     Raises:
         ValueError: dataset, inputs, noise, device or checkpoint do not fit; the message says which and why.
     """
-    dataset = load_dataset(job.dataset)
+    dataset = load_dataset(job.dataset, job.resize, job.crop)
     indices = indices_of(job, dataset)
     plans = plans_of(job, dataset)
     for index in indices:
@@ -67,12 +70,19 @@ def prepare(job: Job) -> PreparedJob:
     )
     config["certify"]["grid"] = grid.setting
     config["grid_noise"] = grid.sources
-    given = None
-    if job.training.checkpoint is not None:
-        given = load_checkpoint(Path(job.training.checkpoint))
-        _check_fit(given, dataset, job.training.checkpoint)
+    section, device = job.training, resolved_device(job.device)
+    given = given_network(
+        checkpoint=section.checkpoint,
+        program=section.model,
+        architecture=section.architecture,
+        normalise=section.normalise,
+        shape=dataset.shape,
+        num_classes=dataset.num_classes,
+        device=device,
+    )
+    if given is not None:
+        _check_fit(given, dataset, section.checkpoint or str(section.model))
         config["checkpoint_sha256"] = given.sha256
-    device = resolved_device(job.device)
     return PreparedJob(job, dataset, tuple(indices), tuple(plans), device, config, given, grid)
 
 
@@ -111,7 +121,7 @@ def ensure_network(prepared: PreparedJob, store: RunStore, plan: RunPlan, say: S
     if known is None:
         rows = list(prepared.indices)
         model = checkpoint.model.to(prepared.device)
-        clean = accuracy(model, prepared.dataset.x_test[rows], prepared.dataset.y_test[rows])
+        clean = accuracy(model, rows_of(prepared.dataset.x_test, rows), prepared.dataset.y_test[rows])
         store.set_network(plan.name, checkpoint.sha256, clean)
     elif known != checkpoint.sha256:
         raise ValueError(_other_network(plan, store.folder))
@@ -202,7 +212,8 @@ def certify_job(
     Args:
         prepared: from `prepare`.
         store: the folder, open for writing.
-        say: called with a line when a network was trained, and with what was measured of it.
+        say: called with a line when a network was trained, with one of sanity before its votes, and with what was measured
+            of it.
         advance: called with the run's name after every input that is finished by this call.
         warn: called with a line for a network that is no fixed function of its input; `say` when not given.
     """
@@ -215,6 +226,7 @@ def certify_job(
                 missing = [index for index in prepared.indices if index not in finished]
                 if missing:
                     model = ensure_network(prepared, store, plan, say).model.to(prepared.device).eval()
+                    say(f"{plan.name}: {sanity(model, prepared.dataset, plan.noise)}")
                     examine_network(prepared, store, plan, model, say, warn or say)
                     count = vote_counter(prepared, plan, model)
                     _Counting(prepared, store, plan, count, missing).run(pool, 2 * workers, advance)

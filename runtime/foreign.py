@@ -63,12 +63,17 @@ def load_foreign(
         )
     name, classes = found
     said = content.get("arch") if isinstance(content.get("arch"), str) else None
-    for source, wanted in (("asked for", architecture), ("named in the file", said and _NAMES.get(said, said))):
+    for source, wanted in (
+        ("asked for", architecture),
+        ("named in the file", said and _NAMES.get(said, said)),
+    ):
         if wanted is not None and wanted in ARCHITECTURES and wanted != name:
             raise ValueError(f"checkpoint {path} holds a {name}, but {wanted} is {source}")
     norm = _normalisation(path, layers, normalise, shape)
     model = build_model(name, shape, classes)
-    counters = {key: value for key, value in model.state_dict().items() if key.endswith("num_batches_tracked")}
+    counters = {
+        key: value for key, value in model.state_dict().items() if key.endswith("num_batches_tracked")
+    }
     model.load_state_dict({**counters, **state})
     whole = model if norm is None else nn.Sequential(norm, model)
     whole.eval()
@@ -94,7 +99,11 @@ def _state_of(content: Any, path: Path) -> State:
         or not held
         or not all(isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in held.items())
     ):
-        got = ", ".join(str(key) for key in list(content)[:5]) if isinstance(content, dict) else type(content).__name__
+        got = (
+            ", ".join(str(key) for key in list(content)[:5])
+            if isinstance(content, dict)
+            else type(content).__name__
+        )
         raise ValueError(
             f"checkpoint {path} was not written by this program and holds no state dict, under none of "
             f"{', '.join(_HOLDERS)}; it has: {got}"

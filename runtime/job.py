@@ -55,6 +55,8 @@ class TrainingSection(_Section):
     batch_size: Positive = 128
     learning_rate: Size = 0.004
     checkpoint: str | None = None
+    model: str | None = None
+    normalise: str | None = None
 
     @model_validator(mode="after")
     def _known(self) -> TrainingSection:
@@ -84,6 +86,8 @@ class Job(_Section):
 
     name: Label = "run"
     dataset: str = "digits"
+    resize: Positive | None = None
+    crop: Positive | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda)$")] = "auto"
     sigmas: Annotated[tuple[Size, ...], Field(min_length=1)]

@@ -18,7 +18,9 @@ from typing import Any
 import torch
 from torch import nn
 
-FORMS = "MODULE:FACTORY (Python), FILE.pt or FILE.pth (TorchScript), FILE.pt2 (torch.export), FILE.onnx (ONNX)"
+FORMS = (
+    "MODULE:FACTORY (Python), FILE.pt or FILE.pth (TorchScript), FILE.pt2 (torch.export), FILE.onnx (ONNX)"
+)
 _SCRIPTS = (".pt", ".pth", ".ts", ".torchscript", ".jit")
 
 
@@ -99,7 +101,9 @@ def _from_python(text: str, device: torch.device) -> tuple[nn.Module, str]:
         try:
             made = made()
         except Exception as error:
-            raise ValueError(f"model {text} failed when called without arguments ({_reason(error)})") from None
+            raise ValueError(
+                f"model {text} failed when called without arguments ({_reason(error)})"
+            ) from None
     if not callable(made):
         raise ValueError(f"model {text} returned a {type(made).__name__}; a module or callable is required")
     model = made if isinstance(made, nn.Module) else Called(made, device)
@@ -172,9 +176,7 @@ def _onnx(path: Path, device: torch.device) -> nn.Module:
     providers = ["CPUExecutionProvider"]
     if device.type == "cuda":
         if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-            raise ValueError(
-                f"model {path} on cuda needs onnxruntime-gpu; install it, or pass --device cpu"
-            )
+            raise ValueError(f"model {path} on cuda needs onnxruntime-gpu; install it, or pass --device cpu")
         providers.insert(0, "CUDAExecutionProvider")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # one thread a worker, as for torch
@@ -184,7 +186,11 @@ def _onnx(path: Path, device: torch.device) -> nn.Module:
     except Exception as error:
         raise ValueError(f"model {path} cannot be loaded as ONNX ({_reason(error)})") from None
     inputs = session.get_inputs()
-    kinds = {"tensor(float)": torch.float32, "tensor(double)": torch.float64, "tensor(float16)": torch.float16}
+    kinds = {
+        "tensor(float)": torch.float32,
+        "tensor(double)": torch.float64,
+        "tensor(float16)": torch.float16,
+    }
     if len(inputs) != 1 or inputs[0].type not in kinds:
         got = ", ".join(f"{value.name}: {value.type}" for value in inputs)
         raise ValueError(f"model {path} must have one input of floats, it has {got}")

@@ -20,7 +20,9 @@ _BUILDERS: dict[str, Callable[[Shape, int], nn.Module]] = {
     "imagenet_resnet50": imagenet_resnet50,
 }
 ARCHITECTURES: tuple[str, ...] = tuple(_BUILDERS)
-_COUNTER = "num_batches_tracked"  # of batch norm; files written before torch 0.4.1 lack it, and it decides nothing
+_COUNTER = (
+    "num_batches_tracked"  # of batch norm; files written before torch 0.4.1 lack it, and it decides nothing
+)
 
 
 def build_model(architecture: str, shape: Shape, num_classes: int, seed: int = 0) -> nn.Module:

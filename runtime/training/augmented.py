@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from runtime.data import Dataset
+from runtime.data import Dataset, Images
 from runtime.fixed import Model, fixed_function
 from runtime.models import build_model
 from runtime.noise import Noise
@@ -80,12 +80,20 @@ def _train(
     return model.eval()
 
 
-def accuracy(model: Model, x: torch.Tensor, y: torch.Tensor) -> float:
-    """Share of inputs that the network classifies correctly without noise, in [0, 1]."""
-    device = device_of(model, x)
+def accuracy(model: Model, x: Images, y: torch.Tensor) -> float:
+    """Share of inputs that the network classifies correctly without noise, in [0, 1].
+
+    Args:
+        model: maps [b, C, H, W] to logits.
+        x: N >= 1 inputs by index; 256 at a time are held in memory.
+        y: int64 [N].
+    """
+    device, kind = device_of(model, x[0]), x.dtype
+    if isinstance(model, nn.Module):
+        kind = next((p.dtype for p in model.parameters() if p.is_floating_point()), kind)
+    hits = 0
     with fixed_function(model, device):
-        hits = [
-            (model(part.to(device)).argmax(dim=1) == labels.to(device)).sum()
-            for part, labels in zip(x.split(256), y.split(256), strict=True)
-        ]
-    return float(torch.stack(hits).sum()) / len(x)
+        for start in range(0, len(x), 256):
+            logits = model(x[start : start + 256].to(device, kind))
+            hits += int((logits.argmax(dim=1).cpu() == y[start : start + 256]).sum())
+    return hits / len(x)

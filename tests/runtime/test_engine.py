@@ -37,6 +37,7 @@ def test_finished_parts_are_reused(prepared: PreparedJob, tmp_path: Path) -> Non
         train_job(prepared, store, lambda _: None)
     said, advanced = run(prepared, tmp_path / "a")
     assert not any("trained" in line for line in said) and advanced == ["uniform-0.5"] * 4
+    assert sum("clean accuracy" in line for line in said) == 1
     assert run(prepared, tmp_path / "a") == ([], [])
 
 
