@@ -17,6 +17,7 @@ from derive.spec import Spec
 from derive.verification.agreement import ENCLOSURE_SECONDS, Allowance, radius_checks
 from derive.verification.bracketing import bracket_checks
 from derive.verification.cases import Case, case_of, cases_of, draw_points, parameter_sets
+from derive.verification.cdf import cdf_checks
 from derive.verification.check import Check
 from derive.verification.frontier import Array
 from derive.verification.goodness import sampler_checks
@@ -72,6 +73,7 @@ def verify(spec: Spec, module: ModuleType | None = None) -> Report:
     checks += bracket_checks(family, subject, cases)
     for listed in ("TABLES", "SHARPER_TABLES"):
         checks += table_checks(family, getattr(subject, listed, {}))
+    checks += cdf_checks(spec)
     for dim in SAMPLED:
         checks += _sampler(family, subject, dim)
     return Report(spec.name, tuple(checks))
