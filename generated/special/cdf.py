@@ -1,7 +1,7 @@
 """Proved tables of a cdf, and from them the thresholds of noise on a grid: integers that enclose 2^60·F, whatever the scale.
 
 A table is of an even density on the line at scale 1: polynomials with integer coefficients on intervals of x ≥ 0, with the error
-against the cdf proved when the file was made (docs/grid.md has the format). They are evaluated at exact rationals in integer
+against the cdf proved when the file was made (docs/tables.md has the format). They are evaluated at exact rationals in integer
 arithmetic, every rounding counted, so one small file serves every scale and denominator.
 """
 
