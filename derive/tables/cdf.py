@@ -38,7 +38,7 @@ SLACK = 84
 """Bits of the whole mass to which a cell's remainder is proved."""
 LEFT_OUT = 82
 """Bits of the whole mass that may be left out at each end."""
-NARROW = 110
+NARROW = 200
 """Bits to which irrational ends of the support and kinks are enclosed."""
 DROPPED = 77
 """Bits of what dropping the last coefficients of a cell may change."""
@@ -236,10 +236,12 @@ class _Proof:
             except (Undecided, ValueError, ZeroDivisionError):
                 found = [arb("nan")]
         top = found[0].max(found[-1]) * _exact(high - low)
-        if not bool(top < self._slack):
-            top = self._rest.upper() if bool(_exact(low) >= self._far) else top
         if not bool(top < 4 * self._slack):
-            raise ArithmeticError("the mass at an irrational kink or end of the support is not proved small")
+            if not bool(_exact(low) >= self._far):
+                raise ArithmeticError(
+                    "the mass at an irrational kink or end of the support is not proved small"
+                )
+            top = self._rest.upper()
         self._append(low, high, (hull(arb(0), top),), hull(arb(0), top))
 
     def _append(self, low: Fraction, high: Fraction, mass: tuple[arb, ...], total: arb) -> None:

@@ -60,6 +60,7 @@ LAWS: dict[str, tuple[str, str, Tail]] = {
     "irrational kink": ("exp(-max(r, sqrt(2)))", "", _flat_top),
     "irrational bound": ("exp(-r)", "r<=pi", _cut),
     "singular bound": ("sqrt(1-r**2)", "r<=1", _disc),
+    "singular and irrational bound": ("sqrt(2-r**2)", "r<=sqrt(2)", lambda x: _disc(x / mp.sqrt(2))),
     "flat": ("exp(-r**4)", "", _quartic),
     "zero at 0": ("r**2*exp(-r**2)", "", _hump),
     "hardly integrable": ("(1+r)**(-1.2)", "", lambda x: (1 + x) ** mp.mpf("-0.2") / 2),
