@@ -83,6 +83,8 @@ def prepare(job: Job) -> PreparedJob:
     if given is not None:
         _check_fit(given, dataset, section.checkpoint or str(section.model))
         config["checkpoint_sha256"] = given.sha256
+    else:
+        dataset.check_training()
     return PreparedJob(job, dataset, tuple(indices), tuple(plans), device, config, given, grid)
 
 

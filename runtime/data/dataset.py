@@ -42,18 +42,24 @@ class Dataset:
         Raises:
             ValueError: there are none, or they are too large for that.
         """
+        self.check_training()
+        return self.train if isinstance(self.train, torch.Tensor) else self.train[:]
+
+    def check_training(self) -> None:
+        """Refuses a training part that is empty or too large for memory, without reading it.
+
+        Raises:
+            ValueError: it is.
+        """
         if len(self.train) == 0:
             raise ValueError(
                 f"dataset {self.name} has no training part; pass --checkpoint or --model for a finished network"
             )
-        if isinstance(self.train, torch.Tensor):
-            return self.train
-        if len(self.train) * self.dim > _MOST_TRAINING:
+        if not isinstance(self.train, torch.Tensor) and len(self.train) * self.dim > _MOST_TRAINING:
             raise ValueError(
                 f"the {len(self.train)} training images of dataset {self.name} exceed 16 GiB of memory; train "
                 "elsewhere and pass --checkpoint or --model"
             )
-        return self.train[:]
 
     @property
     def shape(self) -> tuple[int, int, int]:
