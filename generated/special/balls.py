@@ -88,7 +88,11 @@ class Ball:
         if power == math.floor(power) and abs(power) <= 64.0:
             result, base, n = Ball.of(1.0), self, int(abs(power))
             while n:
-                result, base, n = (result * base if n & 1 else result), (base * base if n > 1 else base), n >> 1
+                result, base, n = (
+                    (result * base if n & 1 else result),
+                    (base * base if n > 1 else base),
+                    n >> 1,
+                )
             return result if power >= 0.0 else 1.0 / result
         return exp(log(self) * power)
 
@@ -188,7 +192,9 @@ def conditions(function: Callable[[SimpleNamespace, Any], Any], cells: Interval)
     def record(condition: Any, a: Any, b: Any) -> Interval:
         if not isinstance(condition, Truth):
             condition = Truth(np.asarray(condition, dtype=bool), np.asarray(condition, dtype=bool))
-        found.append(Truth(*(np.broadcast_to(side, shape) for side in (condition.surely, condition.possibly))))
+        found.append(
+            Truth(*(np.broadcast_to(side, shape) for side in (condition.surely, condition.possibly)))
+        )
         return _where(condition, a, b)
 
     names = SimpleNamespace(

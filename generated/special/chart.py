@@ -67,7 +67,9 @@ class Chart:
         x, bound = np.asarray(x, dtype=np.float64), self.density.bound
         with np.errstate(over="ignore"):
             u = np.minimum(x, self.junction)
-            near = self.centre + self.centre * np.expm1(np.clip(u, -0.25, 0.25))  # all but exact close to the centre
+            near = self.centre + self.centre * np.expm1(
+                np.clip(u, -0.25, 0.25)
+            )  # all but exact close to the centre
             r = np.where(np.abs(u) <= 0.25, near, self.centre * np.exp(u))
         if not math.isfinite(bound):
             return r, np.full_like(r, math.inf)

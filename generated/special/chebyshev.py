@@ -136,7 +136,9 @@ def missed(half: np.ndarray, around: Around) -> np.ndarray:
     """What interpolation of exp(L) misses, relative to its largest value on the panel, and to the bound on a factor."""
     with np.errstate(all="ignore"):
         # from the node of the largest value to any point of the ellipse
-        return TRUNCATION * np.exp((0.5 * (ELLIPSE + 1.0 / ELLIPSE) + 1.0) * (1.0 + 2.0**-20) * half * around.slope)
+        return TRUNCATION * np.exp(
+            (0.5 * (ELLIPSE + 1.0 / ELLIPSE) + 1.0) * (1.0 + 2.0**-20) * half * around.slope
+        )
 
 
 def build_panels(
@@ -197,7 +199,9 @@ def build_panels(
     keep = np.flatnonzero(depth > -REACH)
     part = slice(keep[0], keep[-1] + 1)
     zero = int(np.argmax(highest))
-    edge, level = _levels(edges, slope, zero)  # close to the maximum levels are small, and so is their rounding
+    edge, level = _levels(
+        edges, slope, zero
+    )  # close to the maximum levels are small, and so is their rounding
     highest = np.maximum(level.max(axis=1), np.maximum(edge[1:], edge[:-1]))
     # of L across a panel: errors at its nodes, whose weights are positive; what the series leaves out; arithmetic
     bounds = Around(*outside.T)

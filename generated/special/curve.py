@@ -122,7 +122,11 @@ def curve_from_nodes(
     """
     require(0.0 < error < 1e-9, f"the errors of a curve's nodes are too large: {error:.3g}")
     slack = SLACKS * error
-    top, low, high = phi * (1.0 + slack), slope * (1.0 - slack), (slope if steep is None else steep) * (1.0 + slack)
+    top, low, high = (
+        phi * (1.0 + slack),
+        slope * (1.0 - slack),
+        (slope if steep is None else steep) * (1.0 + slack),
+    )
     step = p[:-1] - p[1:]
     with np.errstate(all="ignore"):
         # where the tangents cross; any other place would do as well
@@ -134,14 +138,18 @@ def curve_from_nodes(
     if bend is not None:
         blur = 2.0 * error * p[:-1]  # how far the exact nodes may lie from these
         with np.errstate(all="ignore"):
-            bend = np.fmin(bend, np.maximum(high[1:] - low[:-1], 0.0) / step)  # no more than the slope's whole change
+            bend = np.fmin(
+                bend, np.maximum(high[1:] - low[:-1], 0.0) / step
+            )  # no more than the slope's whole change
         cubes = np.maximum(left - blur, 0.0) ** 3 + np.maximum(right - blur, 0.0) ** 3
         most = np.maximum(top[:-1], top[1:] + high[1:] * right)
         pieces = pieces + SURE * bend * (cubes / 6.0) / most / most
     # a piece is off by 40 units at most, the sum of n positive numbers by n
     down = 1.0 - (p.size + 64) * UNIT
     radius = np.concatenate([[0.0], np.cumsum(pieces)]) * down
-    doubt = _above(step, phi[:-1] * (1.0 - slack), phi[1:] * (1.0 - slack)) - _falling(step, top[:-1], low[:-1])
+    doubt = _above(step, phi[:-1] * (1.0 - slack), phi[1:] * (1.0 - slack)) - _falling(
+        step, top[:-1], low[:-1]
+    )
     doubt = np.where(p[:-1] >= NEAREST_FAIL, doubt, 0.0)
     if bool((doubt > CLOSE * radius[1:]).any()):
         radius = _lowered(pieces, doubt) * down

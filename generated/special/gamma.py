@@ -96,7 +96,10 @@ def _beside(
     """`known`, with a function of P(shape, t) in its place where SciPy's series would be too long."""
     if shape < LONG_SERIES:
         return known
-    require(shape <= LARGEST_SHAPE, f"a Gamma law is computed up to the shape {LARGEST_SHAPE:.0f}, not {shape:.9g}")
+    require(
+        shape <= LARGEST_SHAPE,
+        f"a Gamma law is computed up to the shape {LARGEST_SHAPE:.0f}, not {shape:.9g}",
+    )
     deep = t < shape - 4.4 * math.sqrt(shape)
     if deep.any():
         known = np.array(known)
@@ -165,7 +168,10 @@ class GammaLaw:
         """
         s, centre = self.shifted(q), float(sc.digamma(self.shifted(q)))
         r = np.asarray(r, dtype=np.float64)
-        log_t, t = math.log(self.rate) + self.power * np.log(r), self.to_t(r)  # t may underflow where r does not
+        log_t, t = (
+            math.log(self.rate) + self.power * np.log(r),
+            self.to_t(r),
+        )  # t may underflow where r does not
         if upper:
             least = s + math.sqrt(s) + 1.0
             t, log_t = np.maximum(t, least), np.maximum(log_t, math.log(least))
@@ -177,6 +183,8 @@ class GammaLaw:
     def largest_density(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         """The largest density of log t between two radii, t = rate·r**power; unimodal, with its mode at t = shape."""
         s = self.shape
-        ends = [math.log(self.rate) + self.power * np.log(r) for r in (low, high)]  # t may underflow where r does not
+        ends = [
+            math.log(self.rate) + self.power * np.log(r) for r in (low, high)
+        ]  # t may underflow where r does not
         at = np.clip(math.log(s), *ends)
         return np.maximum(np.exp(s * at - np.exp(at) - sc.gammaln(s)), 1e-290)

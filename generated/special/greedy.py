@@ -139,7 +139,10 @@ class GreedySet:
         total: np.ndarray | float = 0.0
         for r in bounds.values():
             low, high = np.minimum(r[:-1], r[1:]), np.maximum(r[:-1], r[1:])
-            rise, fall = np.zeros_like(low), np.zeros_like(low)  # |t·dc/dt|: each term at the end that makes the sum least
+            rise, fall = (
+                np.zeros_like(low),
+                np.zeros_like(low),
+            )  # |t·dc/dt|: each term at the end that makes the sum least
             for c, q in self.terms:
                 a, ends = c * q / self.law.power, (low**q, high**q)
                 rise = rise + np.minimum(a * ends[0], a * ends[1])
@@ -165,9 +168,7 @@ class GreedySet:
             low, high = (middle, high) if derivative < 0 else (low, middle)
         return math.exp(0.5 * (low + high))
 
-    def _greedy(
-        self, tails: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    def _greedy(self, tails: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
         """(P(score ≥ c), E[score; score ≥ c], c, the sets' ends) given A = 1, at thresholds c that reach the given tails."""
         law, terms = self.law, self.terms
         moments = [c * law.moment(q) for c, q in terms]

@@ -322,11 +322,17 @@ class RadialLaw:
         fine = self.fine
         ends, far = self.chart.radius(fine.edges[[0, -1]])[0], 2.0 * WIDEST
         grown = np.exp(fine.error[[0, -1]]) * (1.0 + 1e-9)
-        low, high = (float(g * math.exp(float(level))) for g, level in zip(grown, fine.edge_level[[0, -1]], strict=True))
+        low, high = (
+            float(g * math.exp(float(level)))
+            for g, level in zip(grown, fine.edge_level[[0, -1]], strict=True)
+        )
         scored = scored_below(self.density, self.exponent, float(ends[0]), low)
         if self.bounded:
             return (low * far, scored), (0.0, 0.0)
-        return (low * far, scored), (high * far, high / float(ends[1]) * (1.0 + max(self.exponent - 1.0, 0.0) * far))
+        return (low * far, scored), (
+            high * far,
+            high / float(ends[1]) * (1.0 + max(self.exponent - 1.0, 0.0) * far),
+        )
 
     def mean_score(self) -> float:
         """E|psi'(r)|, without the jump at a finite bound; ValueError where it is infinite."""

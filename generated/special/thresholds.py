@@ -66,9 +66,7 @@ class _Slope:
             self.grid, self.grid_mass = order, self.at(self.mass, order)[0]
         self.bottom = order[-1]
 
-    def _sums(
-        self, sums: Cumulative, tail: bool, kind: int
-    ) -> tuple[Cumulative, np.ndarray, np.ndarray]:
+    def _sums(self, sums: Cumulative, tail: bool, kind: int) -> tuple[Cumulative, np.ndarray, np.ndarray]:
         """(the integrals, theirs from the top end to every edge of the piece, and the errors of these)."""
         part, doubt = (a[self.first : self.last] for a in (sums.total, sums.doubt))
         tail = tail and not (self.rising and self.law.bounded)  # there the cap takes its place
@@ -205,7 +203,9 @@ def _masses(law: RadialLaw, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarr
     # over whole panels errors add up; of parts both ends count
     error = known[j] - np.minimum(known[i + 1], known[j]) + 2.0 * (sums.part_doubt[i] + sums.part_doubt[j])
     error = error + mass * np.maximum(sums.share[i], sums.share[j])
-    error = error + edges.size * 2.0**-51 * np.minimum(sums.below[j + 1], sums.above[i]) + 2.0**-52 * known[-1]
+    error = (
+        error + edges.size * 2.0**-51 * np.minimum(sums.below[j + 1], sums.above[i]) + 2.0**-52 * known[-1]
+    )
     for n in np.flatnonzero((edges[i] == low) & (edges[j + 1] == high)):  # whole panels: no differences
         span = slice(i[n], j[n] + 1)
         mass[n], error[n] = sums.total[span].sum(), sums.doubt[span].sum()
@@ -226,7 +226,10 @@ def radial_curve(weight: float, law: RadialLaw) -> RadiusCurve:
     scores from above on steps. ValueError where the mean score is infinite or the numbers leave the range of floats.
     """
     require(0.0 < weight <= 0.5, f"the weight must be in (0, 1/2], not {weight!r}")
-    require(law.fine.proved, "what the series of this density leave out could not be bounded: nothing can be certified")
+    require(
+        law.fine.proved,
+        "what the series of this density leave out could not be bounded: nothing can be certified",
+    )
     with np.errstate(all="ignore"):
         p, phi, slope, steep, bend = _nodes(law)
     p, phi, slope, bend = weight * p, weight * phi, slope.copy(), bend / weight
