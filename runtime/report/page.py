@@ -21,13 +21,14 @@ TITLES = {"1": "ℓ₁", "2": "ℓ₂", "inf": "ℓ∞"}
 
 def _settings(sources: Sources, attribute: str) -> str:
     """The different values that the runs have for a setting, "not stated" among them where a run has none."""
-    values = dict.fromkeys(
-        "not stated"
-        if run.alpha is None or (value := getattr(run, attribute)) is None and attribute != "n"
-        else ("no maximum" if value is None else f"{value:,}")
-        for run in sources.runs
-    )
-    return ", ".join(values)
+    return ", ".join(dict.fromkeys(_setting(run, attribute) for run in sources.runs))
+
+
+def _setting(run: CertifiedRun, attribute: str) -> str:
+    value = getattr(run, attribute)
+    if value is not None:
+        return f"{value:,}"
+    return "no maximum" if attribute == "n" and not run.log else "not stated"
 
 
 def _distinct(sources: Sources) -> list[CertifiedRun]:
