@@ -57,16 +57,25 @@ def envelopes(runs: Sequence[CertifiedRun], adversary: str) -> tuple[Envelope, .
 
 
 def default_radii(runs: Sequence[CertifiedRun], adversary: str) -> tuple[float, ...]:
-    """Radii for a table: multiples of 0.5, or of a finer or longer round step where 0.5 shows too little.
+    """Radii for a table: those that were decided, and multiples of 0.5, or of another round step where 0.5 shows too little.
 
     Args:
         runs: runs; those against other norms are passed over.
         adversary: the norm of the table.
 
     Returns:
-        At most 10 radii, up to the largest finite one that any run certifies; (0.5,) where none is positive.
+        The targets of the runs; where some have none, at most 10 more up to the largest finite radius that any run
+        certifies; (0.5,) where there is neither.
     """
-    reached = [radius for run in runs if run.adversary == adversary for radius in run.correct_radii]
+    of_norm = [run for run in runs if run.adversary == adversary]
+    targets = {radius for run in of_norm for radius in run.targets}
+    if of_norm and all(run.targets for run in of_norm):
+        return tuple(sorted(targets))
+    return tuple(sorted(targets.union(_round_radii(of_norm))))
+
+
+def _round_radii(runs: Sequence[CertifiedRun]) -> tuple[float, ...]:
+    reached = [radius for run in runs for radius in run.correct_radii]
     largest = max((radius for radius in reached if math.isfinite(radius)), default=0.0)
     if largest <= 0.0:
         return (0.5,)

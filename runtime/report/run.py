@@ -64,6 +64,7 @@ class CertifiedRun:
         complete: whether every input of the job is finished, None when the source does not say.
         alpha, n0, n, clean_accuracy, method, failed, family_alpha: as in `runtime.results`, None when not stated.
         procedure: how votes became certificates, by its name; None when not stated.
+        targets: the radii against this norm that were decided one by one; empty where the full radius was bounded.
         log: whether it was read from a result file rather than from counts.
 
     Raises:
@@ -85,6 +86,7 @@ class CertifiedRun:
     failed: int | None = None
     family_alpha: float | None = None
     procedure: str | None = None
+    targets: tuple[float, ...] = ()
     log: bool = False
     _radii: npt.NDArray[np.float64] = field(init=False, repr=False, compare=False)
 
@@ -158,6 +160,13 @@ def from_result(run: RunResult, source: str) -> tuple[CertifiedRun, ...]:
             failed=sum(result.failed for result in run.inputs),
             family_alpha=run.family_alpha,
             procedure=run.procedure.get("procedure"),
+            targets=_targets(run, adversary),
         )
         for adversary in norms
     )
+
+
+def _targets(run: RunResult, adversary: str) -> tuple[float, ...]:
+    if run.procedure.get("adversary") != adversary:
+        return ()
+    return tuple(float(radius) for radius in run.procedure.get("targets", ()))

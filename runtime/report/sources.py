@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from runtime.numerals import shortest
 from runtime.report.imported import is_imported, read_imported
 from runtime.report.run import CertifiedRun, from_result
 from runtime.report.tsv import read_run
@@ -73,6 +74,17 @@ def _open_questions(runs: Sequence[CertifiedRun]) -> list[str]:
             "Result files state neither α, nor the number of votes, nor whether they are complete, and their "
             f"radii are as their writer rounded them: {', '.join(foreign)}."
         )
+    if stated := [run.name for run in runs if run.log and run.alpha is not None]:
+        remarks.append(
+            f"Of the result files of {', '.join(stated)} α is as it was stated at import, and radii are as their writer "
+            "rounded them; lower bounds allow for three printed digits."
+        )
+    for run in runs:
+        if run.targets:
+            remarks.append(
+                f"{run.name}: the {run.norm} radii {', '.join(map(shortest, run.targets))} were decided one by one, and no "
+                "larger radius than the last was looked for: between and beyond them, and in its average, it is a lower bound."
+            )
     inputs: dict[tuple[str, str], set[frozenset[int]]] = {}
     for run in runs:
         inputs.setdefault((run.adversary, run.noise), set()).add(frozenset(row.index for row in run.rows))

@@ -14,7 +14,8 @@ classifier is right on the whole ball of radius r around one. An input is certif
 A + (1-A)·α, and C(r) is binomial; with q the Clopper–Pearson lower bound for its rate at level δ, A(r) ≥ (q-α)/(1-α). This
 holds for each radius by itself.
 
-An envelope picks the best of K runs, hence each run is taken at δ/K.
+An envelope picks the best of K runs, hence each run is taken at δ/K. Radii of result files are usually printed with three
+significant digits, rounded to nearest: the true one may be smaller by 1/200, and is taken to be.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from runtime.report.run import CertifiedRun
 
 DELTA = 0.001
 """Failure probability of a bound by default, that of the publication above."""
+_PRINTED = 1.00503
+"""A radius printed as this many times r has a true radius of at least r: a little more than 1/(1 - 1/200)."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def run_shares(run: CertifiedRun, radius: float, delta: float) -> Shares:
     """The bounds of one run at one radius, at confidence 1 - delta each."""
     if run.alpha is None:
         return Shares(None, None)
-    count = int(run.certified(radius) * run.total)
+    count = int(run.certified(radius * _PRINTED if run.log else radius) * run.total)
     sure = max(0, count - most_false(run.total, run.alpha, delta))
     rate, alpha = Fraction(lower_bound(count, run.total, delta)), Fraction(run.alpha)
     return Shares(Fraction(sure, run.total), max(Fraction(0), (rate - alpha) / (1 - alpha)))

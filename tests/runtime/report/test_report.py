@@ -191,6 +191,17 @@ def test_familywise_runs_say_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "per input:" not in page
 
 
+def test_decided_radii_are_the_rows_and_are_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = {"procedure": "group-sequential", "targets": [0.2, 0.7], "adversary": "1"}
+    decided = tuple(replace(run, procedure=record) for run in _results(True))
+    monkeypatch.setattr(sources, "load_runs", lambda path: decided)
+    text = build_report([folder]).markdown.read_text()
+    first = text.partition("## Against l2")[0]
+    assert re.findall(r"^\| (\S+) \| \*", first, flags=re.MULTILINE) == ["0.2", "0.7"]
+    assert "uniform-0.5: the l1 radii 0.2, 0.7 were decided one by one" in text
+    assert "(procedure: group-sequential)" in text
+
+
 def test_latex_is_a_table_a_norm(folder: Path) -> None:
     text = build_report([folder], [0.5, 1.5]).latex.read_text()
     assert text.count(r"\begin{tabular}{rrr}") == text.count(r"\end{tabular}") == 3

@@ -94,3 +94,13 @@ def test_nothing_is_bounded_where_alpha_is_not_known() -> None:
     run = certified_run([1.0])
     assert run_shares(run, 0.5, 0.01).inputs is None
     assert envelope_shares(Envelope("noise", (run,)), 0.5, 0.01).population is None
+
+
+def test_radii_printed_with_three_digits_are_not_taken_at_their_word() -> None:
+    """Every radius whose print is at least 0.5 after rounding up: none below 0.5 may count."""
+    exact = np.linspace(0.49, 0.51, 400)
+    printed = [float(f"{radius:.3}") for radius in exact]
+    run = replace(certified_run(printed), alpha=1e-9, log=True)
+    assert run.certified(0.5) > Fraction(int((exact >= 0.5).sum()), 400)
+    bound = run_shares(run, 0.5, 0.001).inputs
+    assert bound is not None and 0 < bound <= Fraction(int((exact >= 0.5).sum()), 400)
