@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from runtime.noise import Noise, adversary_name
 from runtime.procedure import INTERVALS, Procedure, familywise_alpha
 from runtime.rules import procedure_for
+from runtime.sequential import EARLY, FUTILITY, LOOKS
 
 Positive = Annotated[int, Field(ge=1, lt=2**53, strict=True)]
 Size = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
@@ -24,6 +25,8 @@ class RuleSection(BaseModel):
         interval, two_class: as in `runtime.procedure.FixedSample`.
         target_radii: radii to decide about, against `target_adversary`; none for the full radius.
         no_maximum: whether targets are decided without a maximum n; `most` then ends an input with no.
+        looks, early, futility: of the group-sequential test, as in `runtime.sequential.GroupSequential`; the last one also of
+            the decision without a maximum.
         adaptive: whether `pilot` votes choose the class and how many votes follow, so that `fraction` of the
             radius of n votes is reached.
     """
@@ -40,6 +43,9 @@ class RuleSection(BaseModel):
     target_adversary: str | None = None
     no_maximum: Annotated[bool, Field(strict=True)] = False
     most: Positive | None = None
+    looks: Annotated[int, Field(ge=1, le=1000, strict=True)] = LOOKS
+    early: Annotated[float, Field(ge=0.0, lt=1.0)] = EARLY
+    futility: Annotated[float, Field(gt=0.0, lt=1.0)] = FUTILITY
     adaptive: Annotated[bool, Field(strict=True)] = False
     pilot: Positive = 500
     fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
@@ -94,5 +100,8 @@ class RuleSection(BaseModel):
             targets=self.target_radii,
             adversary=self.target_adversary,
             most=self.most,
+            looks=self.looks,
+            early=self.early,
+            futility=self.futility,
             fraction=self.fraction if self.adaptive else None,
         )

@@ -76,3 +76,24 @@ def test_bad_plans_are_refused_in_one_line(
     assert main([*BARE, *arguments]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+
+
+def test_looks_and_spending_of_a_job_reach_its_procedure(capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = [
+        "--target-radius",
+        "0.5",
+        "--target-adversary",
+        "2",
+        "--looks",
+        "9",
+        "--early",
+        "0.3",
+        "--futility",
+        "0.1",
+    ]
+    (plan,) = planned(capsys, *BARE, *chosen, "--rho", "0.9")
+    record = plan["procedure"]
+    assert isinstance(record, dict)
+    assert (record["looks"], record["early"], record["futility"]) == (9, 0.3, 0.1)
+    assert main([*BARE, *chosen, "--early", "1.5"]) == 2
+    assert "certify.early" in capsys.readouterr().err
