@@ -16,6 +16,7 @@ from runtime.numerals import shortest
 from runtime.plan import rates_of
 from runtime.report.tsv import read_run
 from runtime.results import ABSTAIN
+from runtime.store import RunPlan
 from runtime.threads import one_thread
 
 
@@ -95,7 +96,7 @@ def plans_of_job(
     return found
 
 
-def _measured(prepared: PreparedJob, plan: Any) -> float:
+def _measured(prepared: PreparedJob, plan: RunPlan) -> float:
     dataset, training = prepared.dataset, prepared.job.training
     if prepared.given is not None:
         model = prepared.given.model
