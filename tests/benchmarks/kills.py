@@ -55,12 +55,12 @@ def job_in(folder: Path, inputs: int, targets: bool) -> dict[str, Any]:
     np.savez(folder / "data.npz", x_train=x, y_train=y, x_test=x, y_test=y)
     network = build_model("mlp", (1, 4, 4), 3, seed=2)
     save_checkpoint(folder / "net.pt", network, architecture="mlp", shape=(1, 4, 4), num_classes=3)
-    rule = {"target_radii": [0.05, 0.1, 0.2], "target_adversary": 1} if targets else {}
+    rule = {"target_radii": [0.05, 0.1, 0.2], "target_adversary": 2} if targets else {}
     return {
         "dataset": str(folder / "data.npz"),
         "device": "cpu",
         "sigmas": [0.25, 0.5],
-        "noise": [{"family": "laplace"}],
+        "noise": [{"family": "gaussian"}],
         "training": {"checkpoint": str(folder / "net.pt")},
         "certify": {"n": 640, "chunk": 64, "inputs": inputs, "batch_size": 64, **rule},
     }
@@ -89,6 +89,12 @@ def recorded(folder: Path) -> tuple[Rows, Rows]:
         connection.close()
 
 
+def _await_votes(folder: Path, process: multiprocessing.process.BaseProcess, known: int) -> None:
+    """Waits until more chunks than `known` are recorded, or the process is over."""
+    while process.is_alive() and len(recorded(folder)[0]) <= known:
+        time.sleep(0.002)
+
+
 def killed_jobs(folder: Path, kills: int, seed: int, *, inputs: int = 10, targets: bool = False) -> Killed:
     """Runs one job undisturbed, then kills it `kills` times in all, resuming it until it is finished.
 
@@ -99,7 +105,7 @@ def killed_jobs(folder: Path, kills: int, seed: int, *, inputs: int = 10, target
         inputs, targets: as in `job_in`.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["runtime.engine"])
+    context.set_forkserver_preload(["runtime.engine", "generated.gaussian"])
     values = job_in(folder, inputs, targets)
     chance = random.Random(seed)
 
@@ -118,7 +124,11 @@ def killed_jobs(folder: Path, kills: int, seed: int, *, inputs: int = 10, target
         run = folder / f"run-{jobs}"
         process = attempt(run)
         if struck < kills:
-            process.join(timeout=chance.uniform(0.0, duration))
+            if struck % 2:  # at any time; else just after a chunk was recorded
+                process.join(timeout=chance.uniform(0.0, duration))
+            else:
+                _await_votes(run, process, len(recorded(run)[0]))
+                process.join(timeout=chance.uniform(0.0, 0.03))
             if process.exitcode is None and process.pid is not None:
                 os.kill(process.pid, signal.SIGKILL)
                 process.join()

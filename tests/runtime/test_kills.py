@@ -13,7 +13,7 @@ from tests.benchmarks.kills import killed_jobs, recorded
 
 @pytest.mark.parametrize("targets", [False, True])
 def test_twenty_random_kills_end_with_the_counts_of_an_undisturbed_job(targets: bool, tmp_path: Path) -> None:
-    found = killed_jobs(tmp_path, 10, seed=1, inputs=2, targets=targets)
+    found = killed_jobs(tmp_path, 10, seed=1, inputs=3, targets=targets)
     assert found.kills == 10 and found.jobs >= 1 and found.equal
     assert found.in_midst >= 3, "the kills came before or after the votes"
     connection = sqlite3.connect(tmp_path / "run-0" / DATABASE)  # the comparison sees a single vote
