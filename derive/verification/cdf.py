@@ -63,7 +63,7 @@ def cdf_fault(path: Path, spec: Spec | None = None) -> str:
     if record.get("spec") != spec.hash or path.name != cdf_file(spec.name, floats):
         return "it is of another density, or of another version of it"
     fault = _against_proof(table, prove_cdf(density))
-    return fault or _against_quadrature(path, table, spec, values)
+    return fault or against_quadrature(path, table, spec, values)
 
 
 def _against_proof(table: CdfTable, proved: CdfTable) -> str:
@@ -95,8 +95,8 @@ def _value(cell: CdfCell, place: Fraction) -> tuple[int, int]:
     return int(values[0]), error
 
 
-def _against_quadrature(path: Path, table: CdfTable, spec: Spec, values: dict[str, sp.Rational]) -> str:
-    """Drawn by the file's name, evenly in x between the quarter points of the law or so."""
+def against_quadrature(path: Path, table: CdfTable, spec: Spec, values: dict[str, sp.Rational]) -> str:
+    """Values at places drawn by the file's name; empty if quadrature agrees."""
     member = spec.member(values)
     profile = profile_of(member)
     density = _function(member.expression)

@@ -16,7 +16,7 @@ from derive.cli import main
 from derive.spec import Spec, SpecError, find_spec, known_specs, parameters_from
 from derive.tables.cdf import CdfRequest, build_cdf, check_cdf, prove_cdf
 from derive.tables.shipped import cdf_faults, cdf_requests
-from derive.verification.cdf import cdf_checks, cdf_fault
+from derive.verification.cdf import against_quadrature, cdf_checks, cdf_fault
 from generated import registry, special
 from generated.special.cdf import BITS, WORD, CdfTable, thresholds
 from generated.special.lookup import SHIPPED_CDF, VARIABLE, cdf_file, read_cdf_table, read_record
@@ -205,3 +205,10 @@ def test_what_has_no_cdf_table_is_refused(
 def test_coordinates_that_change_with_the_dimension_have_no_table() -> None:
     with pytest.raises(SpecError, match="depends on d"):
         check_cdf(CdfRequest(_spec("exp(-r**d)"), {}))
+
+
+def test_quadrature_of_the_density_text_sees_another_law() -> None:
+    path = SHIPPED_CDF / "logistic_cdf.json"
+    table = read_cdf_table(path)
+    assert against_quadrature(path, table, find_spec("logistic"), {}) == ""
+    assert "quadrature" in against_quadrature(path, table, _spec("exp(-r)/(1+exp(-r))**2.000001"), {})
