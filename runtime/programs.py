@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -138,13 +139,22 @@ def _scripted(path: Path, device: torch.device) -> nn.Module:
 
 @contextmanager
 def _weights_only() -> Iterator[None]:
-    """Makes every torch.load inside refuse pickles that would run code: torch.export falls back to them."""
+    """Makes every torch.load inside refuse pickles that would run code: torch.export falls back to them.
+
+    Its loggers are silent meanwhile: they print a traceback of what is raised anyway.
+    """
     name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
     before = os.environ.get(name)
+    loggers = [logging.getLogger(text) for text in ("torch.export", "torch._export.serde.serialize")]
+    silent = [logger.disabled for logger in loggers]
     os.environ[name] = "1"
+    for logger in loggers:
+        logger.disabled = True
     try:
         yield
     finally:
+        for logger, was in zip(loggers, silent, strict=True):
+            logger.disabled = was
         if before is None:
             del os.environ[name]
         else:
@@ -163,7 +173,9 @@ def _exported(path: Path, device: torch.device) -> nn.Module:
         kinds = [value.dtype for value in program.state_dict.values() if value.is_floating_point()]
         return Called(program.module(), device, kinds[0] if kinds else torch.float32)
     except Exception as error:
-        raise ValueError(f"model {path} cannot be loaded by torch.export ({_reason(error)})") from None
+        code = "it holds a pickle that is not plain data; nothing of it was run"
+        reason = code if type(error).__name__ == "UnpicklingError" else _reason(error)
+        raise ValueError(f"model {path} cannot be loaded by torch.export ({reason})") from None
 
 
 def _onnx(path: Path, device: torch.device) -> nn.Module:

@@ -65,10 +65,18 @@ def test_items_are_made_when_they_are_asked_for() -> None:
     assert source.calls == before + 1
 
 
+class Augmented(Pairs):
+    """A data set whose transform is random."""
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        return torch.rand(3, 4, 4), self.y[index]
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
         ([], "empty"),
+        (Augmented(X, Y), "another image each time"),
         (iter([]), "empty"),
         (7, "is a int; a DataLoader or Dataset"),
         ([3, 4], "items must be"),
