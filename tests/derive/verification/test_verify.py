@@ -68,7 +68,9 @@ def test_committed_modules_are_true(name: str) -> None:
     compared = {c.subject for c in report.checks if c.kind == "oracle" and "radii" in c.text}
     assert compared == {NORMS[a] for a in registry.load(name).ADVERSARIES}
     kinds = {"identity", "oracle", "Neyman-Pearson", "bracket", "sampler"}
-    kinds |= {"cdf"} if registry.load(name).GEOMETRY == "product" else set()
+    module = registry.load(name)
+    kinds |= {"cdf"} if module.GEOMETRY == "product" else set()
+    kinds |= {"table"} if getattr(module, "SHARPER_TABLES", {}) else set()
     assert kinds == {c.kind for c in report.checks}
     assert {c.subject for c in report.checks if c.kind == "bracket"} == compared
     assert report.lines[0] == f"{name}: {len(report.checks)} true, 0 false, 0 open"
