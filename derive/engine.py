@@ -80,7 +80,7 @@ class Family:
         found: list[tuple[str, Derivation, sp.Expr]] = []
         for other, factor in ((adversary, sp.Integer(1)), *self.routes[adversary]):
             known = [self.exact[other]] if other in self.exact else []
-            known += [self.composed] if other == adversary == "inf" and self.composed is not None else []
+            known += [self.composed] if other == "inf" and self.composed is not None else []
             for one in known:
                 converted = f"{source_name(other, factor)}, by {one.method}"
                 found.append((one.label if other == adversary else converted, one, factor))

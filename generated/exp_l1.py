@@ -146,6 +146,7 @@ def _routes_k_1(name: str, dim: int) -> tuple[special.Route, ...]:
         return (
             special.Route("converted from l1: R * 1/sqrt(d)", l1, dim ** (-0.5), accuracy=special.CLOSED),
             special.Route("converted from linf: R", linf, accuracy=special.CURVE),
+            *special.tabled_routes("converted from linf: R, by composition", NAME, "inf", SPEC_HASH, SHARPER_TABLES, dim, {"k": 1.0}),
         )
     if name == "inf":
         return (

@@ -110,6 +110,7 @@ def _sets() -> Iterator[tuple[str, str, int, dict[str, int]]]:
         for j in (d - 8, d // 2):
             yield "exp_l2", "2", d, {"k": 2, "j": j}
         if d == 64:  # low dimensions take many cells; further tables are compiled where they are wanted
+            yield "exp_l2", "2", d, {"k": 4, "j": 0}
             continue
         yield "pow_l2", "2", d, {"k": 2, "a": d // 2 + 10}
         yield "hyperbolic_l2", "2", d, {}

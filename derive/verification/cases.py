@@ -124,10 +124,9 @@ def plain_radii(
     module: ModuleType, family: Family, adversary: str, case: Case, fails: tuple[float, ...]
 ) -> Array:
     """The same without the larger radius that a table beside them may give: that is proved from its file, and tested along shifts."""
-    beside = (family.exact.get(adversary), family.composed)
-    labels = {one.label for one in beside if one is not None and one.adversary == adversary}
+    beside = {name for name, _, _ in family.sharper(adversary)}
     routes = module.routes(adversary=adversary, **case.arguments)
-    kept = [route for route in routes if route.source not in labels]
+    kept = [route for route in routes if route.source not in beside]
     return np.asarray(best_radius(1.0 - np.array(fails), kept, 1.0), dtype=float)
 
 

@@ -206,7 +206,13 @@ class RadialLaw:
         graded = (inner[:, None] + np.concatenate([-near, [0.0], near])).ravel()
         edges = np.concatenate([self.panels.edges, graded])
         edges = edges[(edges >= self.panels.edges[0]) & (edges <= self.panels.edges[-1])]
-        fine = build_panels(self.chart.sample, np.concatenate([edges, [0.0]]), self.chart.around)
+        edges = np.concatenate([edges, [0.0]])
+        try:
+            fine = build_panels(self.chart.sample, edges, self.chart.around)
+        except (
+            ValueError
+        ):  # no bound holds there: panels that are not proved, which no curve of radii is made from
+            fine = build_panels(self.chart.sample, edges)
         # one unit for both: that of the panels, whose edges are edges here as well
         at = int(np.argmax(self.panels.edge_level))
         there = int(np.searchsorted(fine.edges, self.panels.edges[at]))

@@ -290,4 +290,5 @@ def test_verify_holds_an_exact_radius_against_its_bracket(factor: float, passed:
     module = SimpleNamespace(radius=lambda rho, **others: factor * laplace.radius(rho, **others))
     checks = {c.subject: c for c in bracket_checks(family, cast(ModuleType, module), list(cases_of(family)))}
     assert set(checks) == {"l1", "l2", "linf"} and checks["l1"].passed is passed
-    assert checks["linf"].passed and "np_upper" in checks["linf"].text and "gap 0.0456" in checks["linf"].text
+    assert checks["linf"].passed and "np_upper" in checks["linf"].text
+    assert 0.0 < float(checks["linf"].text.rpartition("gap ")[2]) < 1e-4  # by the table of compositions

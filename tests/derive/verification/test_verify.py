@@ -53,7 +53,10 @@ def scaled_radii(name: str, factor: float) -> ModuleType:
     def changed(function: Any) -> Any:
         return lambda rho, **arguments: factor * function(rho, **arguments)
 
-    return faulty(name, **{n: changed(getattr(original, n)) for n in names})
+    def routes(**arguments: Any) -> Any:
+        return [replace(route, factor=factor * route.factor) for route in original.routes(**arguments)]
+
+    return faulty(name, routes=routes, **{n: changed(getattr(original, n)) for n in names})
 
 
 def false_kinds(report: verify.Report) -> set[str]:
