@@ -1,4 +1,4 @@
-"""Commands: list, add-distribution, regenerate, explain, radius, compile, bracket, compare, verify, plot."""
+"""Commands: list, add-distribution, regenerate, explain, radius, compile, bracket, compare, verify, check, plot."""
 
 from __future__ import annotations
 
@@ -37,13 +37,10 @@ def list_(as_json: bool) -> None:
         rows.append({"name": spec.name, "density": spec.density, "geometry": spec.geometry, "support": spec.support,
                      "parameters": parameters, "adversaries": radii})  # fmt: skip
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
-        return
+        return click.echo(json.dumps(rows, indent=2))
     for row in rows:
-        click.echo(
-            f"{row['name']:20} {row['geometry']:8} {row['density']}"
-            + (f"  on {row['support']}" if row["support"] else "")
-        )
+        where = f"  on {row['support']}" if row["support"] else ""
+        click.echo(f"{row['name']:20} {row['geometry']:8} {row['density']}{where}")
         for name, entry in row["parameters"].items():  # type: ignore[attr-defined]
             click.echo(f"    {name}: {entry['domain'] or 'any real'} (default {entry['default']:g})")
         for adversary, method in row["adversaries"].items():  # type: ignore[attr-defined]
@@ -363,6 +360,15 @@ def _verify_tables(paths: list[Path], sample: int | None, as_json: bool) -> None
         click.echo(f"{len(verdicts)} tables, {count} claims checked in {time:.0f} s of processor time")
     if any(v.faults for v in verdicts):
         sys.exit(1)
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True)
+def check(files: tuple[str, ...]) -> None:
+    """Check certificate files independently. Exit 1 where a claim is false, 2 where one cannot be checked."""
+    from derive.check import check_files
+
+    sys.exit(check_files(files, click.echo))
 
 
 @cli.command()

@@ -1,4 +1,4 @@
-"""Commands: python -m runtime train | certify | resume | plan | report | reproduce | export | import.
+"""Commands: python -m runtime train | certify | resume | plan | report | reproduce | certificate | export | import.
 
 Exit status: 0 done, 1 a check found a difference, 2 wrong use or bad input (one line on stderr), 130 interrupted (resumable).
 """
@@ -16,7 +16,7 @@ import click
 
 from runtime.data import KINDS, absolute
 from runtime.engine import PreparedJob, certify_job, prepare, train_job
-from runtime.folder_commands import export, import_command, reproduce
+from runtime.folder_commands import certificate, export, import_command, reproduce
 from runtime.grid_choice import NONE
 from runtime.job import Job, job_from, read_job_file
 from runtime.programs import is_factory
@@ -306,7 +306,7 @@ def report(paths: tuple[Path, ...], radii: str | None, delta: float, out: Path |
     click.echo(f"report: {build_report(list(paths), chosen, out, delta).html}")
 
 
-for _command in (reproduce, export, import_command):
+for _command in (reproduce, certificate, export, import_command):
     cli.add_command(_command)
 
 

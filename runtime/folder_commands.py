@@ -71,6 +71,22 @@ def export(run: Path, kind: str, out: Path, name: str | None, adversary: str | N
     click.echo(f"{out}: {write(run, out, kind, name, adversary)} rows")
 
 
+@click.command()
+@click.argument("run", type=_FILE)
+@click.argument("index", type=int)
+@click.option("--adversary", required=True, help="Norm: 1, 2 or inf.")
+@click.option("--out", type=_FILE, required=True, help="File to write.")
+@click.option("--run", "name", help="Name of the run, where the folder holds several.")
+def certificate(run: Path, index: int, adversary: str, out: Path, name: str | None) -> None:
+    """Write the certificate of input INDEX in folder RUN to a file that `derive check` checks."""
+    from runtime.certificate_file import certificate_file
+
+    record = certificate_file(run, index, adversary, out, name)
+    click.echo(
+        f"{out}: class {record['prediction']}, l{record['adversary']} radius {record['radius_decimal']}"
+    )
+
+
 @click.command("import")
 @click.argument("logs", nargs=-1, required=True, type=_FILE)
 @click.option("--out", type=_FILE, required=True, help="Folder to make.")
