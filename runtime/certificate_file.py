@@ -17,11 +17,13 @@ from generated import registry
 from generated.special.lookup import table_file
 from runtime.atomic import write_atomically
 from runtime.data import load_dataset
+from runtime.job import job_from
 from runtime.noise import Noise, adversary_name
 from runtime.procedure import joined
 from runtime.reader import DATABASE, StoredInput, StoredRun, configuration, load_input, opened, result_of
 from runtime.report.rounding import exact_below
 from runtime.sampling import Votes
+from runtime.store import DIGESTS
 
 FORMAT, VERSION = "smoothing-radii certificate", 1
 
@@ -122,7 +124,8 @@ def _votes(votes: Votes) -> dict[str, Any]:
 
 def _input(config: dict[str, Any], index: int) -> dict[str, Any]:
     """Which input it is: the bytes of its float32 values [C, H, W] in C order, little-endian."""
-    dataset = load_dataset(config["dataset"])
+    job = job_from({key: value for key, value in config.items() if key not in DIGESTS}, "the folder")
+    dataset = load_dataset(job.dataset, job.resize, job.crop)
     if dataset.sha256 != config["dataset_sha256"]:
         raise ValueError("the dataset changed since the votes were counted; restore it")
     pixels = np.ascontiguousarray(dataset.x_test[index].numpy().astype("<f4"))
