@@ -26,7 +26,9 @@ N0, N, ALPHA = 100, 1000, 0.001
 GIVEN = {"index": 3, "sha256": "0" * 64, "shape": [1, 8, 8], "dtype": "float32", "grid": 255}
 
 
-def made(family: str = "laplace", adversary: str = "1", ahead: int = 990, **params: float) -> dict[str, Any]:
+def made(
+    family: str = "laplace", adversary: str = "1", *, ahead: int = 990, **params: float
+) -> dict[str, Any]:
     """The certificate of an input with these votes."""
     noise = Noise(family, 64, scale=0.5, **params)
     rule = FixedSample(N0, N, ALPHA)
@@ -63,7 +65,7 @@ def checked(record: dict[str, Any], path: Path, sign: bool = True) -> tuple[int,
 def test_true_certificates_pass_and_a_longer_radius_does_not(
     family: str, adversary: str, params: dict[str, float], tmp_path: Path
 ) -> None:
-    record = made(family, adversary, **params)
+    record = made(family, adversary, ahead=990, **params)
     status, line = checked(record, tmp_path / "c.json", sign=False)
     if "composition" in record["route"]:
         assert status == 2 and "cannot check" in line
@@ -83,10 +85,10 @@ TAMPERED: dict[str, Change] = {
     "failed votes": lambda c: c["estimation"].__setitem__("failed", 2),
     "n": lambda c: (c["estimation"].__setitem__("n", 1001), c["estimation"].__setitem__("failed", 4)),
     "selection": lambda c: c["selection"].__setitem__("counts", [95, 5, 0]),
-    "prediction": lambda c: c.__setitem__("prediction", 0),
-    "abstention": lambda c: c.__setitem__("prediction", -1),
+    "prediction": lambda c: c.update(prediction=0),
+    "abstention": lambda c: c.update(prediction=-1),
     "p_lower": lambda c: c.__setitem__("p_lower", (float.fromhex(c["p_lower"]) + 1e-9).hex()),
-    "alpha": lambda c: (c.__setitem__("alpha", (0.002).hex()), c["procedure"].__setitem__("alpha", 0.002)),
+    "alpha": lambda c: (c["procedure"].update(alpha=0.002), c.update(alpha=(0.002).hex())),
     "radius": lambda c: c.__setitem__("radius", (float.fromhex(c["radius"]) + 1e-6).hex()),
     "scale": lambda c: c["noise"].__setitem__("scale", (0.4).hex()),
     "density": lambda c: c["noise"].__setitem__("density", "exp(-2*r)"),
