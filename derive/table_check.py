@@ -1,7 +1,7 @@
 """Checks a table file again from its witnesses: reads the text, evaluates the table by its own few lines, and asks witness_check.
 
 Nothing of the engine is used: docs/tables.md describes the format. A claim R(1 - p) ≥ e is checked at the file's witnesses, where the table
-must not exceed e, and at a point of each of the table's cells, with e the table's own value and a level between those of the witnesses.
+must not exceed e, and at a point of each of the table's cells, with e the table's own value and a level between those of the witnesses, or in a table of steps that of the witness before.
 """
 
 from __future__ import annotations
@@ -100,6 +100,8 @@ class _Table:
     witnesses: Sequence[tuple[float, float, float]]
     power: int
     """Levels at small distances go as this power of them: 2 for l2-radial noise, else 1."""
+    steps: bool
+    """Whether the level stays that of the witness before."""
 
     def value(self, p: float) -> float:
         """The float at 1 - rho = p."""
@@ -126,6 +128,8 @@ class _Table:
     def near(self, p: float) -> tuple[float, float]:
         """A level for the table's own radius at p, from the witnesses on either side, and that radius."""
         e = self.value(p)
+        if self.steps:
+            return min(((q, t) for q, t, _ in self.witnesses if q >= p), default=(p, 0.0))[1], e
         known = [w for w in self.witnesses if w[2] > 0]
         order = sorted(known, key=lambda w: abs(math.log(w[2] / e)))[: 8 if self.power == 2 else 6]
         place: Callable[[float], float] = float if self.power == 2 else math.log
@@ -169,6 +173,7 @@ def _load(path: Path) -> tuple[_Table, tuple[Density, str, int, float]]:
             fail,
             [(p, t, e) for p, t, e in witnesses],
             2 if data["geometry"] == "l2" else 1,
+            data["kind"] == "nodes",
         )
         density = Density(data["density"], data["parameters"] | {"d": str(dim)})
     except (OSError, KeyError, TypeError, ValueError, SyntaxError) as error:

@@ -8,12 +8,17 @@ support. Panels are narrow enough for what the lines are for, bounds between exa
 from __future__ import annotations
 
 import numpy as np
+import sympy as sp
 from flint import arb
 
+from derive.enclosure.ball import number
 from derive.enclosure.taylor import LogRadial, Undecided
 from derive.enclosure.witness import LevelSet
+from derive.formula import r
 
-PANELS = 4000
+PANELS = 10_000
+FALL = 14.0
+"""Three quarters of the panels lie where the density of log r has fallen by less than this, in its logarithm."""
 _UP = 1.0 + 2.0**-30
 """Covers the rounding of sums of positive floats."""
 
@@ -31,10 +36,7 @@ class ScoreTail:
         self.base, self.weight = base, weight
         law, dim = base.law, base.dim
         self.score = LogRadial.of(base.density.score)
-        if dim < 2:
-            raise ArithmeticError("growth by the score is bounded from dimension 2 on")
-        step = ((law.high - law.low) / PANELS).mid()
-        cuts = [law.low, *((law.low + k * step).mid() for k in range(1, PANELS)), law.high]
+        self.cuts = cuts = _cuts(base)
         heights = [self._height(u) for u in cuts]
         rows = []
         for k, (start, end) in enumerate(zip(cuts, cuts[1:], strict=False)):
@@ -63,11 +65,15 @@ class ScoreTail:
         return (max(_below(score), 0.0), _above(score)) if score.is_finite() else (0.0, np.inf)
 
     def _below_panels(self) -> arb:
-        """The mean of psi' over r below the panels: there log r**(d-1)·e**-psi has at least the slope that the law's tail was bounded with, less 1."""
-        slope = self.base.lower_gap - 1
-        if not bool(slope > 0):
-            raise ArithmeticError("the mean score near 0 could not be bounded")
-        return (self.base.dim - 1) * self._height(self.base.law.low) / slope
+        """The mean of psi' over r below the panels: by parts, at most d - 1 times that of 1/r."""
+        return self._first_rise() if self.base.dim == 1 else (self.base.dim - 1) * self.base.inverse_below()
+
+    def _first_rise(self) -> arb:
+        """The same in dimension 1: what exp(-psi) loses from 0 on."""
+        start = base_value(self.base.density.psi)
+        if start is None:
+            raise ArithmeticError("the mean score near 0 is infinite, or could not be bounded")
+        return ((-start - self.base.law.reference).exp() - self._height(self.base.law.low)).max(arb(0))
 
     def _above_panels(self) -> arb:
         """The mean of psi' over r above the panels, with a jump at the end."""
@@ -91,6 +97,28 @@ class ScoreTail:
         inner = self.mean * (1.0 + 2.0**-50) - np.where(self.low >= c, c * self.least, 0.0)
         share = np.where(over > 0.0, np.minimum(crude, np.maximum(inner, 0.0)), 0.0)
         return float((self.rest + share.sum()) * _UP * _above(self.weight))
+
+
+def base_value(psi: sp.Expr) -> arb | None:
+    """psi at 0, where it is a finite number."""
+    at = psi.subs(r, 0)
+    if at.has(sp.nan, sp.zoo, sp.oo, sp.AccumBounds) or at.free_symbols:
+        return None
+    return number(at)
+
+
+def _cuts(base: LevelSet) -> list[arb]:
+    """Ends of the panels in log r: most of them where the density is not small."""
+    low, high = base.law.low, base.law.high
+    inner = [(arb(base.floats.end(FALL, side)).max(low).min(high)).mid() for side in (-1, 1)]
+    marks = [low, *inner, high]
+    cuts = [low]
+    for start, end, count in zip(
+        marks, marks[1:], (PANELS // 8, PANELS - PANELS // 4, PANELS // 8), strict=False
+    ):
+        if bool(end > start):
+            cuts += [*((start + k * (end - start) / count).mid() for k in range(1, count)), end]
+    return cuts
 
 
 def _above(value: arb) -> float:

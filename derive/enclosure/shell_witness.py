@@ -10,9 +10,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 
+import numpy as np
 from flint import arb, ctx
 
 from derive.enclosure.ball import hull, number
@@ -24,7 +25,9 @@ from derive.enclosure.witness import LevelSet, Witness
 
 WIDTHS = (2.0**-50, 2.0**-44, 2.0**-36, 2.0**-28)
 """Relative half widths of the enclosure, tried in this order."""
-_STEPS = 12
+SOLVED, FIRST_DEPTH, LAST_DEPTH = 28, 0.02, 8.2
+"""Solutions in floats for `trace`, and the normal quantiles between which they lie."""
+_STEPS, _BIT = 12, 1e-3
 _CONVERGED = 2.0**-56
 _ROUNDS, _LEVEL_ERROR = 4, 2.0**-40
 """Levels that floats find serve for about as many bits as they have themselves; beyond, level and distance are improved in turn."""
@@ -125,6 +128,12 @@ class ShellSet:
         """h(t, e): R(1-p) ≥ e for every p ≤ h."""
         return (-witness.level).exp() * (self.shares(witness.level, witness.distance)[0] - 0.5)
 
+    def proof(self, witness: Witness, p: float) -> tuple[arb, arb]:
+        """h and M; the accuracy is the same for every p."""
+        del p
+        met, left = self.shares(witness.level, witness.distance)
+        return (-witness.level).exp() * (met - 0.5), left
+
     def masses(self, witness: Witness) -> tuple[arb, arb]:
         """M and m: of the set {q_v > e^t·q} under q_v and q (at t = 0 the ties with psi' = 0 may count on either side)."""
         met, left = self.shares(witness.level, witness.distance)
@@ -193,6 +202,19 @@ class ShellSet:
             if bool(abs(change) < arb(_CONVERGED) * arb(2) ** -extra * distance):
                 return Witness((ratio * distance).mid(), distance)
         raise ArithmeticError("the level-set radius was not found")
+
+    def trace(self) -> list[tuple[float, float, float, float]]:
+        """(normal quantile of rho, distance, level, -dM/dt), solved in floats from near rho = 1/2 to 1 - 2**-53; nothing proved."""
+        angles = math.pi * (np.arange(SOLVED) + 0.5) / SOLVED
+        rows = []
+        for z in FIRST_DEPTH + (LAST_DEPTH - FIRST_DEPTH) * 0.5 * (1 - np.cos(angles)):
+            p, gap = 0.5 * math.erfc(z / math.sqrt(2)), 0.5 * math.erf(z / math.sqrt(2))
+            with suppress(ArithmeticError, ValueError):
+                t, e = self.floats.solve(p, gap)
+                if math.isfinite(t) and 0 < e < math.inf:
+                    low, high = (self.floats.at(t * x, e).excess for x in (1 - _BIT, 1 + _BIT))
+                    rows.append((float(z), e, t, (low - high) / (2 * _BIT * t) if t > 0 else 1.0))
+        return rows
 
     def _level(self, found: Witness) -> arb:
         """A level closer to M = 1/2 at this distance, by secants; the one that is there where M has no slope."""

@@ -8,7 +8,6 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +17,7 @@ from flint import arb
 from derive.bounds import checked_values, radial_density, require_unimodal
 from derive.derivation import Derivation, LevelSet
 from derive.enclosure.cells import LevelCell, level_cells
+from derive.enclosure.flux import CAP, SHELL
 from derive.enclosure.radial import RadialDensity
 from derive.enclosure.shell_cells import ShellCells
 from derive.enclosure.smooth import SmoothLaw
@@ -29,7 +29,7 @@ from derive.tables.composed import composed_file
 from derive.tables.curve import Chain
 from derive.tables.file import Triple, density_table
 from derive.tables.fit import fit
-from derive.tables.shells import shell_file
+from derive.tables.shells import node_file
 from generated.special.table import ProvedTable
 
 ASSURANCE = "every cell proved in ball arithmetic: the float value, its rounding included, is at most the radius for every double rho"
@@ -60,13 +60,15 @@ class Built:
     seconds: float
     compositions: int = 0
     nodes: int = 0
+    why: str = ""
+    """Why it follows nodes, where cells were tried."""
 
     @property
     def record(self) -> dict[str, object]:
         """The same for JSON."""
         return {
             "file": self.file, "bytes": len(self.text), "level_cells": self.cells, "polynomials": self.polynomials,
-            "witnesses": self.witnesses, "compositions": self.compositions, "nodes": self.nodes, "fit_loss": self.loss, "seconds": round(self.seconds, 2),
+            "witnesses": self.witnesses, "compositions": self.compositions, "nodes": self.nodes, "fit_loss": self.loss, "seconds": round(self.seconds, 2), "why_nodes": self.why,
         }  # fmt: skip
 
     @property
@@ -76,8 +78,9 @@ class Built:
         if self.compositions:
             first = f"{self.compositions} compositions, and chords of their curves between them"
         if self.nodes:
-            first = f"{self.nodes} level-set radii, and a bound of the growth function between them"
+            first = f"{self.nodes} level-set radii, and a bound of how fast overlaps fall between them"
         return [
+            *([f"  nodes     {self.why}"] if self.why else []),
             f"  proved    {first}",
             f"  proved    {self.polynomials} polynomials below them, rounding included, for every double rho in (1/2, 1]",
             f"  accuracy  at most {self.loss:.1e} (relative) given away by the polynomials"
@@ -143,31 +146,31 @@ def build(request: Request, workers: int = 1) -> Built:
     composed = family.at(values).composed or family.composed
     if composed is not None and request.adversary == composed.adversary:
         return _composed(request, start)
+    derivation = family.exact.get(request.adversary) or family.native[request.adversary]
+    require_unimodal(family.profile, values)
     density = radial_density(family.profile, dim_symbol, values)
+    cells, why = _cells(derivation, density, request.dim, workers)
+    if cells is not None:
+        return assemble(request, floats, derivation.label, cells, start)
+    file, text, table = node_file(request.spec, derivation, density, request.dim, floats)
+    polynomials, witnesses = len(table.fitted.gap) + len(table.fitted.fail) + 1, len(table.witnesses)
+    seconds = time.perf_counter() - start
+    return Built(file, text, 0, polynomials, witnesses, table.fitted.loss, seconds, nodes=witnesses, why=why)
+
+
+def _cells(
+    derivation: Derivation, density: RadialDensity, dim: int, workers: int
+) -> tuple[Sequence[LevelCell] | None, str]:
+    """Polynomial level cells, or why there are none and nodes must do."""
+    kind = derivation.evaluation.kind if isinstance(derivation.evaluation, LevelSet) else ""
+    if kind not in (CAP, SHELL):
+        return None, "there are no polynomial cells of this pair of norms"
     smallest = arb(SMALLEST)
-    if request.adversary in family.exact:
-        require_unimodal(family.profile, values)
-        exact = family.exact[request.adversary]
-        shells = _shell_cells(exact, density, request.dim, smallest, workers)
-        if shells is not None:
-            return assemble(request, floats, exact.label, shells, start)
-        file, text, table = shell_file(request.spec, exact, density, request.dim, floats)
-        polynomials, witnesses = len(table.fitted.gap) + len(table.fitted.fail) + 1, len(table.witnesses)
-        seconds = time.perf_counter() - start
-        return Built(file, text, 0, polynomials, witnesses, table.fitted.loss, seconds, nodes=witnesses)
-    cells = level_cells(SmoothLaw(density, request.dim, smallest), smallest, workers)
-    return assemble(request, floats, family.native[request.adversary].label, cells, start)
-
-
-def _shell_cells(
-    exact: Derivation, density: RadialDensity, dim: int, smallest: arb, workers: int
-) -> list[LevelCell] | None:
-    """Level cells of noise in the l1 or linf norm; None where they cannot be proved, and nodes must do."""
-    if not (isinstance(exact.evaluation, LevelSet) and exact.evaluation.kind == "shell"):
-        return None
-    with suppress(ArithmeticError):
-        return level_cells(ShellCells(density, dim, smallest), smallest, workers)
-    return None
+    try:
+        law = (SmoothLaw if kind == CAP else ShellCells)(density, dim, smallest)
+        return level_cells(law, smallest, workers), ""
+    except ArithmeticError as problem:
+        return None, str(problem)
 
 
 def _composed(request: Request, start: float) -> Built:

@@ -28,8 +28,6 @@ COMPOSED = "compositions"
 """Kind of a table proved from a chain of compositions, which it lists."""
 NODES = "nodes"
 """Kind of a table that follows proved radii with steps up to the next one; the polynomials of others meet."""
-LEAST_DIMENSION = 32
-"""Below, the level sets of l2-radial noise are not smooth enough for the proof of a table."""
 LARGEST = 1 << 18
 """Bytes of a table file, at most."""
 SHIPPED = Path(__file__).resolve().parent.parent / "tables"
@@ -107,12 +105,6 @@ def find_table(
               parameters={key: str(Fraction(float(value))) for key, value in parameters.items()})  # fmt: skip
         return _table(record, path, command)
     at = "".join(f", {key} = {value_text(value)}" for key, value in sorted(parameters.items()))
-    if dim < LEAST_DIMENSION and adversary == "2":
-        given = "".join(f" --param {key}={value_text(value)}" for key, value in sorted(parameters.items()))
-        raise MissingTable(
-            f"the l2 radius of {name} needs a table, which can be proved from dim = {LEAST_DIMENSION} on, not for dim = {dim}{at}; the enclosure at one rho: "
-            f"python -m derive radius {name} --adversary 2 --dim {dim}{given} --rho RHO"
-        )
     raise MissingTable(
         f"the l{adversary} radius of {name} needs a table, and none is there for dim = {dim}{at}; make it with: {make}"
     )

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 
-from derive.enclosure.smooth import SMOOTH
 from derive.tables.curve import Chain
 from derive.tables.file import table_text
 from derive.tables.fit import fit
@@ -26,7 +25,7 @@ from generated.special import (
     prepare,
     traceable,
 )
-from generated.special.lookup import LEAST_DIMENSION, load_table, table_file
+from generated.special.lookup import load_table, table_file
 from tests.derive.tables.gaussian import normal_cells
 
 ENTRIES: dict[str, Any] = {
@@ -83,15 +82,6 @@ def test_a_missing_table_is_one_line_with_the_command(folder: Path) -> None:
         look_up(dim=80)
     with pytest.raises(MissingTable, match="k=2.5"):
         look_up(dim=70, k=2.5)
-
-
-def test_where_no_table_can_be_proved_no_command_is_offered_that_would_refuse(folder: Path) -> None:
-    with pytest.raises(MissingTable, match=f"from dim = {LEAST_DIMENSION} on") as caught:
-        look_up()
-    assert "compile" not in str(caught.value) and str(caught.value).endswith(
-        "--dim 7 --param j=0.5 --param k=2 --rho RHO"
-    )
-    assert LEAST_DIMENSION == SMOOTH
 
 
 @pytest.mark.parametrize("cut", [0, 1, 100, 5000, -1, -3, -70])
