@@ -173,7 +173,7 @@ def _load(path: Path) -> tuple[_Table, tuple[Density, str, int, float]]:
             fail,
             [(p, t, e) for p, t, e in witnesses],
             2 if data["geometry"] == "l2" else 1,
-            data["kind"] == "nodes",
+            data.get("kind") == "nodes",
         )
         density = Density(data["density"], data["parameters"] | {"d": str(dim)})
     except (OSError, KeyError, TypeError, ValueError, SyntaxError) as error:
