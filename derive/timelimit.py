@@ -24,7 +24,7 @@ from sympy.core.parameters import global_parameters
 T = TypeVar("T")
 D = TypeVar("D")
 
-_REPEAT = 1.0  # seconds (of processor time, as all here) after which an alarm comes again, in case a callback into C swallowed its exception
+_REPEAT = 1.0  # seconds (of processor time, as all here) after which an alarm comes again, in case a callback from C swallowed its exception
 _TABLES = {  # tables that SymPy fills in place, or where it notes what it is busy with; an empty one is filled again
     "sympy.integrals.meijerint": ("_lookup_table",),
     "sympy.integrals.manualintegrate": ("_integral_cache", "_special_function_patterns", "_wilds"),
@@ -46,6 +46,7 @@ class _Call:
     def __init__(self, seconds: float, owner: FrameType) -> None:
         self.deadline = time.process_time() + seconds
         self.owner: FrameType | None = owner  # None once nothing may be raised for this call any more
+        self.raised = False
 
 
 _running: list[_Call] = []  # outermost first
@@ -79,11 +80,14 @@ def limited(function: Callable[..., T], *args: Any, seconds: float, default: D =
     try:
         try:
             _start(call)
-            return function(*args)
+            result = function(*args)
         finally:
             call.owner = (
                 None  # from here on no alarm is raised for this call; one just before is caught below
             )
+        if call.raised:  # and swallowed on its way: by a hook of the garbage collector, or by code that it cut short
+            raise _Expired(call)
+        return result
     except _Expired as expired:
         if expired.call is not call:
             raise
@@ -146,6 +150,7 @@ def _alarm(number: int, frame: FrameType | None) -> None:
             return  # this call is ending, and takes those inside it with it
         if now >= call.deadline:
             signal.setitimer(signal.ITIMER_PROF, _REPEAT)
+            call.raised = True
             raise _Expired(call)
 
 

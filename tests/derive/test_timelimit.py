@@ -211,6 +211,23 @@ def test_an_exception_swallowed_by_a_callback_comes_again(monkeypatch: pytest.Mo
     assert (value, swallowed) == ("late", [1]) and took < 10
 
 
+def test_what_swallowed_the_alarm_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A finaliser cannot raise, nor can a hook of the garbage collector: Python prints the exception and goes on."""
+
+    class Hooked:
+        def __del__(self) -> None:
+            spin(0.05)
+
+    def work() -> str:
+        Hooked()
+        return "cut short"
+
+    printed: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", printed.append)
+    assert limited(work, seconds=0.01, default="unknown") == "unknown"
+    assert len(printed) == 1
+
+
 def test_global_switches_and_precision_are_restored() -> None:
     precision = mpmath.mp.prec
 
