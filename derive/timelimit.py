@@ -85,7 +85,9 @@ def limited(function: Callable[..., T], *args: Any, seconds: float, default: D =
             call.owner = (
                 None  # from here on no alarm is raised for this call; one just before is caught below
             )
-        if call.raised:  # and swallowed on its way: by a hook of the garbage collector, or by code that it cut short
+        if (
+            call.raised
+        ):  # and swallowed on its way: by a hook of the garbage collector, or by code that it cut short
             raise _Expired(call)
         return result
     except _Expired as expired:
