@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import sympy as sp
 
@@ -21,6 +22,9 @@ from generated.special.lookup import (
     read_record,
     table_file,
 )
+
+Record = Mapping[str, Any]
+Names = Callable[[Record, str, dict[str, float]], tuple[str, str]]
 
 DIMENSIONS = (64, 784, 3072, 12288, 150528)
 """8 by 8 digits, MNIST, CIFAR, 64 by 64 and ImageNet images."""
@@ -52,19 +56,28 @@ def table_faults(folder: Path, specs: Mapping[str, Spec]) -> list[str]:
 def _fault(path: Path, specs: Mapping[str, Spec]) -> str:
     if path.suffix != ".json" or path.name.startswith("."):
         return "no table; remove it"
+
+    def names(record: Record, name: str, floats: dict[str, float]) -> tuple[str, str]:
+        place = name, str(record["adversary"]), int(record["dim"]), floats
+        return table_file(*place), compile_command(*place)
+
+    return _identity_fault(path, specs, names)
+
+
+def _identity_fault(path: Path, specs: Mapping[str, Spec], names: Names) -> str:
+    """What is wrong with a table's density, its version or the file's name; `names` gives the right name and the command."""
     try:
         record = read_record(path)
-        name, adversary, dim = str(record["name"]), str(record["adversary"]), int(record["dim"])
+        name = str(record["name"])
         floats = {key: float(Fraction(value)) for key, value in record["parameters"].items()}
+        file, command = names(record, name, floats)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         return f"{error}; restore it, or remove it and compile again"
     if name not in specs:
         return f"of the density {name!r}, which is gone; remove it"
     if record.get("spec") != specs[name].hash:
-        return f"of another version of {name}; make it again with: {compile_command(name, adversary, dim, floats)} --out {path.parent}"
-    if path.name != table_file(name, adversary, dim, floats):
-        return f"its name should be {table_file(name, adversary, dim, floats)}"
-    return ""
+        return f"of another version of {name}; make it again with: {command} --out {path.parent}"
+    return "" if path.name == file else f"its name should be {file}"
 
 
 def cdf_requests() -> Iterator[CdfRequest]:
@@ -83,18 +96,12 @@ def cdf_faults(folder: Path, specs: Mapping[str, Spec]) -> list[str]:
 
 
 def _cdf_fault(path: Path, specs: Mapping[str, Spec]) -> str:
-    try:
-        record = read_record(path)
-        read_cdf_table(path)
-        name = str(record["name"])
-        floats = {key: float(Fraction(value)) for key, value in record["parameters"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"{error}; restore it, or remove it and compile again"
-    if name not in specs:
-        return f"of the density {name!r}, which is gone; remove it"
-    if record.get("spec") != specs[name].hash:
-        return f"of another version of {name}; make it again with: {cdf_command(name, floats)} --out {path.parent}"
-    return "" if path.name == cdf_file(name, floats) else f"its name should be {cdf_file(name, floats)}"
+    def names(record: Record, name: str, floats: dict[str, float]) -> tuple[str, str]:
+        del record
+        read_cdf_table(path)  # ValueError where its polynomials are not sound
+        return cdf_file(name, floats), cdf_command(name, floats)
+
+    return _identity_fault(path, specs, names)
 
 
 def shipped_requests() -> Iterator[Request]:
