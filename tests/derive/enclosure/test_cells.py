@@ -20,6 +20,7 @@ from derive.enclosure.radial import RadialDensity
 from derive.enclosure.smooth import SmoothLaw
 from derive.enclosure.witness import Witness, level_set_ball, level_set_witness, proves_at_least
 from derive.formula import r
+from tests.derive.enclosure.reading import radius
 
 REFERENCES = Path(__file__).resolve().parents[4] / "shared" / "peers" / "reference_radii.json"
 DIM = 3072
@@ -49,19 +50,6 @@ def tables() -> dict[str, list[LevelCell]]:
         }
     finally:
         ctx.prec = before
-
-
-def radius(cells: list[LevelCell], p: arb) -> arb:
-    """The largest distance that the cells certify for p, nearly, from below."""
-    cell = next(c for c in cells if bool(value(c.fail, arb(1)) <= p))
-    low, high = arb(-1), arb(1)
-    for _ in range(120):
-        middle = ((low + high) / 2).mid()
-        if bool(value(cell.fail, middle) >= p):
-            low = middle
-        else:
-            high = middle
-    return cell.centre + cell.half * low
 
 
 def check(found: arb, exact: arb) -> None:

@@ -17,6 +17,7 @@ from derive.enclosure.shell_cells import ShellCells
 from derive.enclosure.shell_witness import proves_at_least, shell_ball, shell_witness
 from derive.enclosure.witness import Witness
 from derive.formula import r
+from tests.derive.enclosure.reading import radius
 
 DIM = 784
 SMALLEST = "1e-2"
@@ -44,19 +45,6 @@ def cells() -> list[LevelCell]:
         return level_cells(ShellCells(CUBE, DIM, small), small)
     finally:
         ctx.prec = before
-
-
-def radius(cells: list[LevelCell], p: arb) -> arb:
-    """The largest distance that the cells certify for p, nearly, from below."""
-    cell = next(c for c in cells if bool(value(c.fail, arb(1)) <= p))
-    low, high = arb(-1), arb(1)
-    for _ in range(120):
-        middle = ((low + high) / 2).mid()
-        if bool(value(cell.fail, middle) >= p):
-            low = middle
-        else:
-            high = middle
-    return cell.centre + cell.half * low
 
 
 def test_cells_join_and_fall_from_a_half(cells: list[LevelCell]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
@@ -20,30 +18,18 @@ from derive.formula import dim as dim_symbol
 from derive.spec import find_spec
 from derive.table_check import check_table
 from derive.tables import build
-from derive.tables.file import short_hex
-from derive.tables.shells import NodeTable, node_file
-from derive.verification.tabled import file_fault
 from generated.special import MissingTable
-from generated.special.lookup import VARIABLE, read_record
+from generated.special.lookup import VARIABLE
 from runtime import Noise
+from tests.derive.tables.nodes import Made, check_that_a_change_is_caught, made
 
-Made = tuple[str, str, NodeTable]
 COARSE = 0.1
-
-
-def made(name: str, dim: int, parameters: dict[str, str]) -> Made:
-    spec = find_spec(name)
-    family = derive_family(spec)
-    values = checked_values(family, dim, {k: sp.Rational(v) for k, v in parameters.items()})
-    floats = {q.name: float(values[q.symbol]) for q in spec.parameters}
-    density = radial_density(family.profile, dim_symbol, values)
-    return node_file(spec, family.native["2"], density, dim, floats, spacing=COARSE)
 
 
 @pytest.fixture(scope="module")
 def ball() -> Made:
     """exp(-‖x‖₂) in three dimensions."""
-    return made("exp_l2", 3, {"k": "1", "j": "0"})
+    return made("exp_l2", "2", 3, {"k": "1", "j": "0"}, COARSE)
 
 
 @pytest.fixture
@@ -68,30 +54,11 @@ def test_never_above_the_exact_radius(ball: Made) -> None:
             assert got >= float(exact.mid()) * (1 - 0.02)
 
 
-def changed(text: str, kind: str, row: int, place: int, raised: float) -> bytes:
-    """The file with one number raised relative to the radius there, its own hash put right."""
-    record = json.loads(text)
-    rows = record["witnesses"] if kind == "witnesses" else record["cells"][kind]
-    new = list(rows[row])
-    size = float.fromhex(rows[row][2 if kind == "witnesses" else 0])
-    new[place] = short_hex(float.fromhex(new[place]) + raised * size)
-    before, after = (json.dumps(r, separators=(",", ":")) for r in (rows[row], new))
-    assert text.count(before) == 1
-    body = text.replace(before, after).rpartition('"hash": "')[0]
-    return (body + '"hash": "' + hashlib.sha256(body.encode()).hexdigest() + '"\n}\n').encode()
-
-
 @pytest.mark.parametrize(
     ("kind", "row", "place"), [("gap", 40, 0), ("fail", 3, 0), ("fail", 500, 1), ("witnesses", 10, 2), ("witnesses", 40, 2)]
 )  # fmt: skip
 def test_a_raised_node_is_caught(tmp_path: Path, ball: Made, kind: str, row: int, place: int) -> None:
-    path = tmp_path / ball[0]
-    path.write_text(ball[1])
-    assert read_record(path)["kind"] == "nodes"
-    assert file_fault(path, hashlib.sha256(path.read_bytes()).hexdigest()) == ""
-    bad = changed(ball[1], kind, row, place, 1e-9)
-    path.write_bytes(bad)
-    assert file_fault(path, hashlib.sha256(bad).hexdigest()) != ""
+    check_that_a_change_is_caught(tmp_path / ball[0], ball, kind, row, place)
 
 
 def test_its_witnesses_are_proved_again_without_the_engine(tmp_path: Path, ball: Made) -> None:
