@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -23,7 +24,7 @@ import torch
 from generated import registry, special
 from runtime.inversion import OUTSIDE, Inversion, Thresholds
 from runtime.noise import Noise
-from runtime.philox import stream_key, words
+from runtime.philox import cells, more, stream_key
 from runtime.rng import BLOCK, block_generator
 
 MOST = 65535
@@ -34,8 +35,8 @@ _COMMON, _FINE = (255, 256), (1023, 4095, 65535)
 _SMALL_TAIL = 2.0**-40
 _FEWEST = 2**17
 """Integers that thresholds are made for, where so many are needed."""
-_WORDS_AT_ONCE = {"cpu": 2**18}  # what fits a core's cache
-_WORDS_ELSEWHERE = 2**24
+_AT_ONCE = {"cpu": 2**18}  # coordinates that fit a core's cache
+_AT_ONCE_ELSEWHERE = 2**24
 
 
 def check_denominator(grid: object) -> int:
@@ -201,13 +202,12 @@ class GridNoise:
             return self._sampled(seed, index, purpose, start, stop, device)
         if device not in self._inversions:
             self._inversions[device] = Inversion(self.thresholds, self._saturate, device)
-        key = stream_key(seed, purpose)
-        dim = self.noise.dim
-        rows = max(1, _WORDS_AT_ONCE.get(device.type, _WORDS_ELSEWHERE) // dim)
-        parts = [
-            self._inversions[device](words(key, index, first, min(rows, stop - first), dim, device))
-            for first in range(start, stop, rows)
-        ]
+        key, inversion, dim = stream_key(seed, purpose), self._inversions[device], self.noise.dim
+        rows = max(1, _AT_ONCE.get(device.type, _AT_ONCE_ELSEWHERE) // dim)
+        parts = []
+        for first in range(start, stop, rows):
+            whose = key, index, first, min(rows, stop - first), dim
+            parts.append(inversion(cells(*whose, device), partial(more, *whose)))
         return torch.cat([part for part, _ in parts]), torch.cat([decided for _, decided in parts])
 
     def _sampled(

@@ -1,8 +1,11 @@
 """Philox4x64-10: 64-bit words that are a function of a counter, the same on every device.
 
-The counter of a word is (4-word group of the vote, input index), the key a digest of (run seed, purpose). No
+The counter of four words is (number within the input, input index, lane, 0), the key a digest of (run seed, purpose). No
 state is carried from one word to the next, so a vote's words depend on what the vote is and on nothing else:
 not on batch size, order, number of workers, device or resumption.
+
+A coordinate gets 16 bits of lane 0, which decide most of what is drawn from them; whoever needs more takes the words that lanes 1, 2, …
+hold for groups of 64 coordinates, in the order of the coordinates that ask.
 
 Source: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011. On the CPU the
 words are NumPy's (`numpy.random.Philox`, C code); elsewhere the same words come from torch's int64 operations.
@@ -18,10 +21,15 @@ import torch
 
 from runtime.rng import PURPOSES, check_seed
 
-VERSION = "philox-words-1"
+VERSION = "philox-words-2"
 """Part of every key; a change of the layout of counters changes it."""
 GROUP = 4
 """Words a counter."""
+CELL = 16
+"""Bits that every coordinate gets."""
+NEIGHBOURS = 64
+"""Coordinates that share the words of further lanes."""
+_CELLS_A_WORD = 64 // CELL
 _LIMIT = 2**63
 _ROUNDS = 10
 _MASK = 0xFFFFFFFF
@@ -46,11 +54,17 @@ def stream_key(seed: int, purpose: str) -> tuple[int, int]:
 
 
 def words(
-    key: tuple[int, int], index: int, first: int, votes: int, per_vote: int, device: torch.device
+    key: tuple[int, int],
+    index: int,
+    first: int,
+    votes: int,
+    per_vote: int,
+    device: torch.device,
+    lane: int = 0,
 ) -> torch.Tensor:
-    """The words of votes first … first + votes - 1 of one input.
+    """The words of votes first … first + votes - 1 of one input in one lane.
 
-    Vote k owns the counters k·g … k·g + g - 1, g = ceil(per_vote / 4), of the stream (key, index).
+    Vote k owns the numbers k·g … k·g + g - 1, g = ceil(per_vote / 4), of the stream (key, index, lane).
 
     Args:
         key: from `stream_key`.
@@ -59,6 +73,7 @@ def words(
         votes: number of votes, at least 1.
         per_vote: words a vote, at least 1.
         device: where the words are made.
+        lane: in [0, 2^63).
 
     Returns:
         int64 tensor [votes, per_vote] holding the 64 bits of each word (negative where the highest bit is set).
@@ -67,7 +82,9 @@ def words(
         ValueError: a number outside these ranges, or (first + votes)·g of 2^63 or more.
     """
     groups = -(-per_vote // GROUP)
-    for name, value, least in (("index", index, 0), ("first", first, 0), ("votes", votes, 1)):
+    for name, value, least in (
+        ("index", index, 0), ("first", first, 0), ("votes", votes, 1), ("lane", lane, 0)
+    ):  # fmt: skip
         if isinstance(value, bool) or not isinstance(value, Integral) or not least <= value < _LIMIT:
             raise ValueError(f"{name} must be an integer in [{least}, 2^63), got {value!r}")
     if per_vote < 1 or (first + votes) * groups >= _LIMIT:
@@ -76,26 +93,82 @@ def words(
         )
     start, count = int(first) * groups, int(votes) * groups
     if device.type == "cpu":
-        raw = torch.from_numpy(_with_numpy(key, int(index), start, count))
+        raw = torch.from_numpy(_with_numpy(key, int(index), start, count, int(lane)))
     else:
-        raw = _with_torch(key, int(index), start, count, device)
+        raw = _with_torch(key, int(index), start, count, device, int(lane))
     return raw.view(votes, groups * GROUP)[:, :per_vote]
 
 
-def _with_numpy(key: tuple[int, int], index: int, start: int, count: int) -> np.ndarray:
+def cells(
+    key: tuple[int, int], index: int, first: int, votes: int, dim: int, device: torch.device
+) -> torch.Tensor:
+    """16 bits for every coordinate of votes first … first + votes - 1: coordinate i has bits 16·(i mod 4) and up of word i // 4.
+
+    Arguments and errors as of `words`.
+
+    Returns:
+        int32 [votes, dim], in [0, 2^16).
+    """
+    drawn = words(key, index, first, votes, -(-dim // _CELLS_A_WORD), device)
+    if device.type == "cpu":
+        parts = drawn.numpy().astype("<i8", order="C", copy=False).view("<u2").astype(np.int32)
+        found = torch.from_numpy(parts)
+    else:
+        shifts = torch.arange(0, 64, CELL, device=device)
+        found = ((drawn[:, :, None] >> shifts) & (2**CELL - 1)).to(torch.int32).view(votes, -1)
+    return found[:, :dim]
+
+
+def more(
+    key: tuple[int, int],
+    index: int,
+    first: int,
+    votes: int,
+    dim: int,
+    rows: torch.Tensor,
+    columns: torch.Tensor,
+) -> torch.Tensor:
+    """A further word for some coordinates, all those that ask among votes first … first + votes - 1.
+
+    Of the coordinates of one vote that ask and have i // 64 = g, the one of rank t gets word t mod 4 of counter
+    k·ceil(dim / 64) + g in lane 1 + t // 4.
+
+    Args:
+        rows, columns: int64 [n], in [0, votes) and [0, dim), ascending by row, then by column, each pair once.
+
+    Returns:
+        int64 [n].
+    """
+    groups = -(-dim // NEIGHBOURS)
+    group = rows * groups + torch.div(columns, NEIGHBOURS, rounding_mode="floor")
+    rank = torch.arange(len(group), device=group.device) - torch.searchsorted(group, group)
+    lanes = 1 + int(rank.max()) // GROUP if len(rank) else 1
+    drawn = [
+        words(key, index, first, votes, GROUP * groups, group.device, 1 + lane).reshape(-1)
+        for lane in range(lanes)
+    ]
+    place = (
+        torch.div(rank, GROUP, rounding_mode="floor") * (votes * groups * GROUP)
+        + group * GROUP
+        + rank % GROUP
+    )
+    return torch.cat(drawn)[place]
+
+
+def _with_numpy(key: tuple[int, int], index: int, start: int, count: int, lane: int = 0) -> np.ndarray:
     # NumPy counts up before it computes: the state holds the counter before the first one.
-    before = ((index << 64) + start - 1) % 2**256
+    before = ((lane << 128) + (index << 64) + start - 1) % 2**256
     generator = np.random.Philox(counter=before, key=key[0] | key[1] << 64)
     return generator.random_raw(GROUP * count).view(np.int64)
 
 
 def _with_torch(
-    key: tuple[int, int], index: int, start: int, count: int, device: torch.device
+    key: tuple[int, int], index: int, start: int, count: int, device: torch.device, lane: int = 0
 ) -> torch.Tensor:
     """The same words by operations that every device has: 64-bit products from 32-bit halves."""
     a = torch.arange(start, start + count, dtype=torch.int64, device=device)
     b = torch.full_like(a, index)
-    c, d = torch.zeros_like(a), torch.zeros_like(a)
+    c, d = torch.full_like(a, lane), torch.zeros_like(a)
     first_key, second_key = key
     for _ in range(_ROUNDS):
         low, high = _product(a, _MULTIPLIERS[0])

@@ -29,10 +29,14 @@ def drawn(
     return grid.integers(start=start, stop=stop, device=CPU, **given)  # type: ignore[arg-type]
 
 
-def word(uniform_word: int) -> int:
-    """A 64-bit word, as int64, with these upper 60 bits."""
-    value = (uniform_word << 4) | 5
-    return value - 2**64 if value >= 2**63 else value
+def mapped(inversion: Inversion, uniform_words: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """What an inversion makes of 60-bit words [n, dim]; below their 16 + 44 bits lie others, which must not matter."""
+    whole = torch.tensor(uniform_words)
+
+    def more(rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        return ((whole[rows, columns] & (2**44 - 1)) << 20) | 5
+
+    return inversion((whole >> 44).to(torch.int32), more)
 
 
 def expected(thresholds: Thresholds, u: int, saturate: bool) -> int | None:
@@ -62,8 +66,7 @@ def test_words_map_as_the_definition_says(thresholds: Thresholds, saturate: bool
     ends = [*thresholds.low.tolist(), *thresholds.high.tolist(), 0, 2**60]
     close = {end + shift for end in ends for shift in (-2, -1, 0, 1) if 0 <= end + shift < 2**60}
     tried = [*sorted(close), *rng.integers(0, 2**60, 500).tolist()]
-    words = torch.tensor([[word(u)] for u in tried])
-    integers, decided = Inversion(thresholds, saturate, CPU)(words)
+    integers, decided = mapped(Inversion(thresholds, saturate, CPU), [[u] for u in tried])
     for u, j, sure in zip(tried, integers[:, 0].tolist(), decided.tolist(), strict=True):
         wanted = expected(thresholds, u, saturate)
         assert sure == (wanted is not None) and j == (wanted or 0), u
@@ -102,8 +105,8 @@ def test_a_family_without_a_table_says_how_to_make_it() -> None:
 
 def test_one_undecided_coordinate_fails_the_whole_vote() -> None:
     thresholds = Thresholds(0, torch.tensor([0, 2**59, 2**60]), torch.tensor([0, 2**59 + 1, 2**60]))
-    words = torch.tensor([[word(5), word(7)], [word(5), word(2**59)], [word(2**59 + 1), word(5)]])
-    assert Inversion(thresholds, False, CPU)(words)[1].tolist() == [True, False, True]
+    words = [[5, 7], [5, 2**59], [2**59 + 1, 5]]
+    assert mapped(Inversion(thresholds, False, CPU), words)[1].tolist() == [True, False, True]
 
 
 def test_integers_follow_their_probabilities() -> None:
@@ -132,7 +135,7 @@ def test_large_events_are_drawn_in_parts_without_a_seam(monkeypatch: pytest.Monk
     from runtime import grid as module
 
     whole, _ = drawn(GRID, 64, 256)
-    monkeypatch.setattr(module, "_WORDS_AT_ONCE", {"cpu": 1000})
+    monkeypatch.setattr(module, "_AT_ONCE", {"cpu": 1000})
     assert torch.equal(drawn(GRID, 64, 256)[0], whole)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -35,12 +37,52 @@ def plain(counter: list[int], key: list[int]) -> list[int]:
 
 @pytest.mark.parametrize("purpose", ["selection", "estimation"])
 @pytest.mark.parametrize("index", [0, 7, 2**63 - 1])
-@pytest.mark.parametrize("start", [0, 1, 2**32 - 2, 2**63 - 9])
-def test_numpy_torch_and_the_definition_agree(purpose: str, index: int, start: int) -> None:
+@pytest.mark.parametrize(("start", "lane"), [(0, 0), (1, 0), (2**32 - 2, 3), (2**63 - 9, 2**63 - 1)])
+def test_numpy_torch_and_the_definition_agree(purpose: str, index: int, start: int, lane: int) -> None:
     key = philox.stream_key(11, purpose)
-    expected = [word for i in range(4) for word in plain([start + i, index, 0, 0], list(key))]
-    assert philox._with_numpy(key, index, start, 4).tolist() == expected
-    assert philox._with_torch(key, index, start, 4, CPU).tolist() == expected
+    expected = [word for i in range(4) for word in plain([start + i, index, lane, 0], list(key))]
+    assert philox._with_numpy(key, index, start, 4, lane).tolist() == expected
+    assert philox._with_torch(key, index, start, 4, CPU, lane).tolist() == expected
+
+
+@pytest.mark.parametrize("dim", [1, 15, 64, 70, 300])
+def test_cells_are_the_bits_of_the_words(dim: int) -> None:
+    key = philox.stream_key(11, "estimation")
+    found = philox.cells(key, 3, 5, 2, dim, CPU).tolist()
+    for vote in (5, 6):
+        for i in range(dim):
+            counter = vote * math.ceil(dim / 16) + i // 16
+            whole = plain([counter, 3, 0, 0], list(key))[i // 4 % 4] % 2**64
+            assert found[vote - 5][i] == whole >> 16 * (i % 4) & 0xFFFF
+
+
+def test_further_words_are_a_votes_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against the definition, and the same whatever votes are drawn together; torch's as NumPy's."""
+    key, dim = philox.stream_key(11, "estimation"), 150
+    asks = torch.zeros(6, dim, dtype=torch.bool)
+    asks[0, [3, 4, 63, 64, 149]] = True
+    asks[2, 60:140] = True
+    asks[5, 0] = True
+
+    def drawn(first: int, last: int) -> list[int]:
+        rows, columns = asks[first:last].nonzero(as_tuple=True)
+        return philox.more(key, 9, 100 + first, last - first, dim, rows, columns).tolist()
+
+    expected = []
+    for row in range(6):
+        for group in range(3):
+            columns = [i for i in range(dim) if asks[row, i] and i // 64 == group]
+            for rank in range(len(columns)):
+                counter = [(100 + row) * 3 + group, 9, 1 + rank // 4, 0]
+                expected.append(plain(counter, list(key))[rank % 4])
+    assert drawn(0, 6) == expected and len(expected) == 86
+    assert drawn(0, 2) + drawn(2, 3) + drawn(3, 6) == expected and drawn(1, 2) == drawn(3, 5) == []
+
+    def with_torch(key: tuple[int, int], index: int, start: int, count: int, lane: int) -> np.ndarray:
+        return philox._with_torch(key, index, start, count, CPU, lane).numpy()
+
+    monkeypatch.setattr(philox, "_with_numpy", with_torch)
+    assert drawn(0, 6) == expected
 
 
 @pytest.mark.parametrize("per_vote", [1, 3, 64, 75])
@@ -79,9 +121,10 @@ def test_numbers_out_of_range_are_refused() -> None:
         (0, 0, 1, 0),
         (0, 2**62, 1, 100),
         (2**63, 0, 1, 1),
+        (0, 0, 1, 1, CPU, -1),
     ):
         with pytest.raises(ValueError):
-            philox.words(key, *arguments, CPU)
+            philox.words(key, *arguments[:4], CPU, *arguments[5:])
     with pytest.raises(ValueError, match="purpose"):
         philox.stream_key(0, "other")
     with pytest.raises(ValueError, match="seed"):
@@ -93,3 +136,5 @@ def test_cuda_gives_the_same_words() -> None:
     key = philox.stream_key(9, "estimation")
     there = philox.words(key, 4, 128, 100, 75, torch.device("cuda"))
     assert torch.equal(there.cpu(), philox.words(key, 4, 128, 100, 75, CPU))
+    there = philox.cells(key, 4, 128, 100, 75, torch.device("cuda"))
+    assert torch.equal(there.cpu(), philox.cells(key, 4, 128, 100, 75, CPU))
