@@ -43,6 +43,13 @@ class Tabulated:
 
 
 @dataclass(frozen=True)
+class Overlap(Tabulated):
+    """The same for noise uniform on a ball of radius `bound`: a curve of what its shifted copy leaves of it."""
+
+    bound: sp.Expr
+
+
+@dataclass(frozen=True)
 class Cone:
     """R as the curve of the greedy sets {A = 1, psi' ≥ c}: P(A = 1) = weight, r by `law`, psi' = Σ terms."""
 

@@ -14,7 +14,7 @@ import numpy as np
 import sympy as sp
 
 from derive.bounds import checked_values, enclose_native
-from derive.derivation import Closed, Cone, Cosine, Lattice, LevelSet, NumericCone, Tabulated
+from derive.derivation import Closed, Cone, Cosine, Lattice, LevelSet, NumericCone, Overlap, Tabulated
 from derive.engine import Family
 from derive.formula import dim as dim_symbol
 from derive.law import QuadratureLaw
@@ -55,7 +55,7 @@ def evidence(family: Family, module: ModuleType) -> Evidence:
                 _compare(member.family, function, adversary, dim, {}, CONFIDENCES[:2], found)
     lines = [_proved(family)]
     kinds = [d.evaluation for d in family.native.values()]
-    if any(isinstance(kind, Cone | Lattice) for kind in kinds):
+    if any(isinstance(kind, Cone | Lattice | Overlap) for kind in kinds):
         lines.append(
             "proved    curves: nodes with the errors of their primitives, two tangents and a bound on the curvature between them"
         )
@@ -63,7 +63,9 @@ def evidence(family: Family, module: ModuleType) -> Evidence:
         lines.append(
             "proved    curves of a law by quadrature: what its series leave out, by bounds on complex ellipses around its panels; rounding, by intervals"
         )
-    if any(not isinstance(kind, Closed | Cone | NumericCone | Lattice | LevelSet) for kind in kinds):
+    if any(
+        not isinstance(kind, Closed | Cone | NumericCone | Lattice | LevelSet | Overlap) for kind in kinds
+    ):
         lines.append(
             "tested    the interpolant of a formula in float64: what it misses, with a slack that is measured"
         )

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import sympy as sp
 
-from derive.derivation import HALF, Closed, Derivation, LevelSet, Step, Tabulated
+from derive.derivation import HALF, Closed, Derivation, LevelSet, Overlap, Step
 from derive.formula import BetaLower, BetaQuantile, Expm1, Log1p, dim, fail, gap, r
 from derive.geometry import Reduction, View
 from derive.profile import Profile
@@ -193,9 +193,8 @@ def flat_ball(profile: Profile, view: View) -> Derivation | None:
             (("R(rho)", shown), ("R(rho)", radius)),
         ),
     )
-    return Derivation(
-        "2", "level set", True, Tabulated(radius), _rotations(view), steps, form="quantile", formula=radius
-    )
+    exact = Overlap(radius, bound)
+    return Derivation("2", "level set", True, exact, _rotations(view), steps, form="quantile", formula=radius)
 
 
 def radial(profile: Profile, view: View, unimodal: str) -> Derivation | None:

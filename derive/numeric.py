@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from derive.derivation import Cosine, Derivation, LevelSet, NumericCone, Tabulated
+from derive.derivation import Cosine, Derivation, LevelSet, NumericCone, Overlap, Tabulated
 from derive.engine import Family
 from derive.formula import dim, fail, gap, r, rho, written_out
 from derive.law import QuadratureLaw
@@ -77,7 +77,7 @@ def law_call(family: Family, exponent: sp.Expr) -> str:
 def curve_lines(family: Family, adversary: str, derivation: Derivation, suffix: str = "") -> list[str]:
     """`_curve_l…`, its name with the suffix, for the evaluations by quadrature and by table."""
     names = ["dim", *(q.name for q in family.spec.parameters)]
-    kinds = {NumericCone: "RadiusCurve", LevelSet: "ProvedTable"}
+    kinds = {NumericCone: "RadiusCurve", LevelSet: "ProvedTable", Overlap: "RadiusCurve"}
     kind = kinds.get(type(derivation.evaluation), "Tabulated")
     lines = ["@lru_cache(maxsize=64)", f"def _curve_l{adversary}{suffix}({typed(names)}) -> special.{kind}:"]
     density = f"_density({', '.join(arguments(family))})"
@@ -100,6 +100,11 @@ def curve_lines(family: Family, adversary: str, derivation: Derivation, suffix: 
                 "",
                 "",
                 *_estimate(adversary, family, density),
+            ]
+        case Overlap():
+            lines += [
+                '    """What the ball shifted by e leaves of it: two caps."""',
+                f"    return special.ball_curve(dim, {_float(derivation.evaluation.bound)})",
             ]
         case Tabulated(radius):
             lines += [

@@ -31,6 +31,7 @@ from generated.special.inverse import InverseCdf, inverse_cdf
 from generated.special.levelset import level_set_curve
 from generated.special.lookup import MissingTable, compile_command, find_table
 from generated.special.monotone import RadialDensity
+from generated.special.overlap import ball_curve
 from generated.special.quantiles import beta_quantile, gamma_quantile, share
 from generated.special.radial import RadialLaw
 from generated.special.routes import (
@@ -84,6 +85,7 @@ __all__ = [
     "RadiusCurve",
     "Route",
     "Tabulated",
+    "ball_curve",
     "best",
     "best_radius",
     "best_source",
