@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import sympy as sp
 
 from derive.derivation import Closed, Cosine, Derivation, LevelSet, Tabulated
@@ -11,6 +14,20 @@ from derive.printer import code
 ARGUMENTS = (
     "rho: special.Array | None = None, *, dim: int, scale: float = 1.0, log_fail: special.Array | None = None"
 )
+
+
+@dataclass(frozen=True)
+class Equal:
+    """Another density that is the same noise: its name, the hash of its spec, the SHA-256 of its shipped linf tables by file."""
+
+    name: str
+    spec_hash: str
+    tables: Mapping[str, str]
+
+    @property
+    def constant(self) -> str:
+        """What the module calls its tables."""
+        return f"{self.name.upper()}_TABLES"
 
 
 def signature(family: Family) -> str:
@@ -46,8 +63,11 @@ def fixed(member: Member) -> str:
     return "".join(f", {s}={float(v)!r}" for s, v in sorted(member.values.items(), key=str))
 
 
-def dispatch(family: Family) -> list[str]:
-    """`routes`, `method`, `radius` and, for noise uniform on a cube, `half_width`, one block each."""
+def dispatch(family: Family, equals: Mapping[str, Equal]) -> list[str]:
+    """`routes`, `method`, `radius` and, for noise uniform on a cube, `half_width`, one block each.
+
+    `equals`: other densities that are the family ("") or one of its members, by suffix.
+    """
     names = ", ".join(f"l{a}" for a in family.adversaries)
     chosen = []
     for member in family.members:
@@ -64,12 +84,18 @@ def dispatch(family: Family) -> list[str]:
                 f"    check(dim=dim{passed(family)})",
                 "    name = special.norm_name(adversary)",
                 *chosen,
-                *_route_lines(family),
+                *_route_lines(family, None, equals.get("")),
                 refusal,
             ]
         ),
         *(
-            "\n".join([*_member_head(member), *_route_lines(member.family, member), refusal])
+            "\n".join(
+                [
+                    *_member_head(member),
+                    *_route_lines(member.family, member, equals.get(member.suffix)),
+                    refusal,
+                ]
+            )
             for member in family.members
         ),
         "\n".join(
@@ -107,7 +133,7 @@ def _member_head(member: Member) -> list[str]:
     ]
 
 
-def _route_lines(family: Family, member: Member | None = None) -> list[str]:
+def _route_lines(family: Family, member: Member | None, equal: Equal | None) -> list[str]:
     """The body of `routes`: its own radius, then the conversions and what a table adds, for each norm."""
     suffix = member.suffix if member else ""
     lines = [
@@ -131,6 +157,9 @@ def _route_lines(family: Family, member: Member | None = None) -> list[str]:
             if not suffix and beside_level_sets(family, b)
         ]
         routes += [_tabled(*found, family, member) for found in family.sharper(a)]
+        routes += [
+            _tabled_as(equal, *found) for found in family.sharper(a) if equal and found[1] == family.composed
+        ]
         if len(routes) == 1:
             lines.append(f"        return ({routes[0]},)")
         else:
@@ -156,6 +185,15 @@ def _tabled(
     listed = tables_name(family) or "{}"
     times = "" if factor == 1 else f", factor={code(factor)}"
     return f'*special.tabled_routes("{source}", NAME, "{derivation.adversary}", SPEC_HASH, {listed}, dim, {{{given}}}{times})'
+
+
+def _tabled_as(equal: Equal, source: str, derivation: Derivation, factor: sp.Expr) -> str:
+    """The route by a table of another density that is the same noise."""
+    times = "" if factor == 1 else f", factor={code(factor)}"
+    return (
+        f'*special.tabled_routes("{source}", "{equal.name}", "{derivation.adversary}", "{equal.spec_hash}", '
+        f"{equal.constant}, dim, {{}}{times})"
+    )
 
 
 def _route(family: Family, adversary: str, other: str, factor: sp.Expr, beside: str = "") -> str:

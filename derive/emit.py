@@ -13,6 +13,7 @@ from derive.derivation import Closed, Cone, Derivation, Lattice
 from derive.dispatch import (
     ARGUMENTS,
     BESIDE,
+    Equal,
     beside_level_sets,
     dispatch,
     fixed,
@@ -30,9 +31,14 @@ from derive.sampler import sampler_lines, sampler_text
 from derive.tail import accurate
 
 
-def module_text(family: Family, verified: Sequence[str], tables: Mapping[str, str] | None = None) -> str:
+def module_text(
+    family: Family,
+    verified: Sequence[str],
+    tables: Mapping[str, str] | None = None,
+    equals: Mapping[str, Equal] | None = None,
+) -> str:
     """The source of generated/<name>.py; `verified` are the header's lines on what was checked and how, `tables` the SHA-256 of the
-    shipped table files by name."""
+    shipped table files by name, `equals` what other densities it is, by a member's suffix."""
     parts = [_check(family)]
     parts += density_lines(family) if needs_density(family) else []
     for adversary, derivation in family.native.items():
@@ -42,7 +48,7 @@ def module_text(family: Family, verified: Sequence[str], tables: Mapping[str, st
     for member in family.members:
         for adversary, derivation in member.family.native.items():
             parts.append(_native(member.family, adversary, derivation, member.suffix, fixed(member)))
-    parts += dispatch(family)
+    parts += dispatch(family, equals or {})
     for adversary, derivation in family.native.items():
         if derivation.method == "differential":
             parts.append(_growth(family, adversary, derivation))
@@ -54,14 +60,18 @@ def module_text(family: Family, verified: Sequence[str], tables: Mapping[str, st
     imports += [""] if imports else []
     imports += ["import numpy as np"] if "np." in body else []
     imports += ["import torch\n", "from generated import special\n"]
-    return "\n".join([header(family, verified), *imports, _constants(family, tables or {})]) + "\n\n\n" + body
+    return (
+        "\n".join([header(family, verified), *imports, _constants(family, tables or {}, equals or {})])
+        + "\n\n\n"
+        + body
+    )
 
 
 def _names(family: Family) -> list[str]:
     return [q.name for q in family.spec.parameters]
 
 
-def _constants(family: Family, tables: Mapping[str, str]) -> str:
+def _constants(family: Family, tables: Mapping[str, str], equals: Mapping[str, Equal]) -> str:
     spec = family.spec
     quoted = partial(json.dumps, ensure_ascii=False)
     defaults = ", ".join(f"{quoted(q.name)}: {float(q.default)!r}" for q in spec.parameters)
@@ -84,7 +94,23 @@ def _constants(family: Family, tables: Mapping[str, str]) -> str:
         )
         what = "proved radii" if name == "TABLES" else "sharper radii beside those that need none"
         lines += [f'"""Shipped tables of {what}: file in generated/tables, SHA-256."""']
+    for equal in {one.name: one for one in equals.values()}.values():
+        listed = [f"    {quoted(f)}: {quoted(h)}," for f, h in equal.tables.items()]
+        lines += [f"{equal.constant}: dict[str, str] = {{", *listed, "}"]
+        lines += [
+            f'"""{_where(family, equals, equal)} {equal.name} noise: shipped tables of its linf radius, SHA-256."""'
+        ]
     return "\n".join(lines)
+
+
+def _where(family: Family, equals: Mapping[str, Equal], equal: Equal) -> str:
+    """At which parameters the density is another one, in words."""
+    places = [
+        ", ".join(f"{s} = {v}" for s, v in sorted(member.values.items(), key=str))
+        for member in family.members
+        if equals.get(member.suffix) == equal
+    ]
+    return f"Where {' or '.join(places)}, this is" if places else "This is"
 
 
 def _check(family: Family) -> str:

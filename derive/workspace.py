@@ -24,6 +24,7 @@ from derive.pages.brackets import read_brackets
 from derive.pages.explain import index_page, page
 from derive.pages.gallery import comparison_text, family_gallery, gallery_orphans, shared_gallery
 from derive.spec import Spec, SpecError, known_specs
+from derive.tables.equal import equal_densities
 from derive.tables.shipped import cdf_faults, shipped_tables, table_faults
 
 HAND_WRITTEN = frozenset({"__init__.py"})
@@ -62,11 +63,12 @@ class Workspace:
         """Files that one density owns, its spec included."""
         family = derive_family(spec)
         tables = shipped_tables(self.tables, spec)
-        module = load_draft(spec.name, module_text(family, ["pending"], tables))
+        equals = equal_densities(self.tables, family, known_specs(self.specs))
+        module = load_draft(spec.name, module_text(family, ["pending"], tables, equals))
         checked = evidence(family, module)
         files = {
             self.specs / f"{spec.name}.toml": spec.to_toml(),
-            self.root / "generated" / f"{spec.name}.py": module_text(family, checked.lines, tables),
+            self.root / "generated" / f"{spec.name}.py": module_text(family, checked.lines, tables, equals),
         }
         if (self.root / "docs").is_dir():
             files[self.pages / f"{spec.name}.md"] = page(family, read_brackets(self.pages / BRACKETS))

@@ -48,6 +48,12 @@ PARAMETER_DOMAINS: dict[str, str] = {"k": "k>0"}
 ADVERSARIES = ("1", "2", "inf",)
 SHARPER_TABLES: dict[str, str] = {}
 """Shipped tables of sharper radii beside those that need none: file in generated/tables, SHA-256."""
+LAPLACE_TABLES: dict[str, str] = {
+    "laplace_linf_d3072.json": "69fd85b628a40610b0513a326207377bff3e8483e125df8b8e2797112b512717",
+    "laplace_linf_d64.json": "66363ddca1728ebfeaac83dbf445205acf6a47e9e416f10107fd3b534066c5f4",
+    "laplace_linf_d784.json": "7f452b803d987b92131059f55eebfcaa457f2e4fe5626ddfc8c4dd01909c210e",
+}
+"""Where k = 1, this is laplace noise: shipped tables of its linf radius, SHA-256."""
 
 
 def check(*, dim: int, k: float = 1.0) -> None:
@@ -147,12 +153,14 @@ def _routes_k_1(name: str, dim: int) -> tuple[special.Route, ...]:
             special.Route("converted from l1: R * 1/sqrt(d)", l1, dim ** (-0.5), accuracy=special.CLOSED),
             special.Route("converted from linf: R", linf, accuracy=special.CURVE),
             *special.tabled_routes("converted from linf: R, by composition", NAME, "inf", SPEC_HASH, SHARPER_TABLES, dim, {"k": 1.0}),
+            *special.tabled_routes("converted from linf: R, by composition", "laplace", "inf", "44617068c25df70c", LAPLACE_TABLES, dim, {}),
         )
     if name == "inf":
         return (
             special.Route("differential", linf, accuracy=special.CURVE),
             special.Route("converted from l1: R * 1/d", l1, 1.0 / dim, accuracy=special.CLOSED),
             *special.tabled_routes("composition", NAME, "inf", SPEC_HASH, SHARPER_TABLES, dim, {"k": 1.0}),
+            *special.tabled_routes("composition", "laplace", "inf", "44617068c25df70c", LAPLACE_TABLES, dim, {}),
         )
     raise ValueError(f"{NAME} has no radius against l{name}; it has " + ", ".join(ADVERSARIES))
 

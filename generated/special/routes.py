@@ -57,7 +57,7 @@ class Route:
 
 def method_text(routes: Sequence[Route]) -> str:
     """How the radius comes about, in words."""
-    names = [route.source for route in routes if route.alone]
+    names = list(dict.fromkeys(route.source for route in routes if route.alone))
     return names[0] if len(names) == 1 else "best of: " + "; ".join(names)
 
 
