@@ -52,6 +52,7 @@ class Design:
         return False if successes <= self.no[look] else None
 
 
+@lru_cache(maxsize=1024)
 def looks_up_to(n: int, looks: int) -> tuple[int, ...]:
     """About `looks` totals growing geometrically from 64 to n: multiples of 64, and n itself.
 

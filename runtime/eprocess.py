@@ -19,17 +19,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import ClassVar
 
 from scipy.special import betainc, betaincc, betaln
 
-from runtime.certificate import check_budget, selected_class
+from runtime.certificate import check_budget
 from runtime.confidence import check_alpha, smallest_useful_n
 from runtime.noise import Noise, adversary_name
-from runtime.procedure import Decision
 from runtime.rng import BLOCK
-from runtime.sampling import Votes
-from runtime.targets import check_targets, decision, shown, thresholds
+from runtime.targets import TargetTests, check_targets, thresholds
 
 FUTILITY = 0.05
 _GROWTH = 16
@@ -75,18 +73,14 @@ def next_look(seen: int) -> int:
 
 
 @dataclass(frozen=True)
-class EProcess:
+class EProcess(TargetTests):
     """n0 votes choose the class; fresh ones are drawn until it is clear which targets its radius reaches.
 
     Build it with `for_noise`. Guarantee: with probability at least 1 - alpha the certified target is not above
     the radius. An input whose probability lies at a threshold would go on for ever: `most` ends it with no.
 
     Args:
-        n0: selection votes.
-        alpha: failure probability of one certificate.
-        targets: radii to decide, increasing.
-        adversary: norm of these radii.
-        p0s: the probability that each target needs, with the noise of the votes.
+        n0, alpha, targets, adversary, p0s: as in `runtime.targets.TargetTests`.
         futility: probability of a wrong no; costs nothing of alpha.
         most: estimation votes after which the answer is no, or None.
 
@@ -94,29 +88,21 @@ class EProcess:
         ValueError: an argument outside its range.
     """
 
-    n0: int
-    alpha: float
-    targets: tuple[float, ...]
-    adversary: str
-    p0s: tuple[float, ...]
     futility: float = FUTILITY
     most: int | None = None
+
+    NAME: ClassVar[str] = "e-process"
 
     def __post_init__(self) -> None:
         least = smallest_useful_n(self.alpha)
         check_budget(self.n0, least if self.most is None else self.most, self.alpha)
         check_alpha(self.futility)
-        if check_targets(self.targets) != tuple(self.targets) or len(self.p0s) != len(self.targets):
-            raise ValueError(
-                f"one p0 for each of increasing targets is required, got {self.targets}, {self.p0s}"
-            )
-        if adversary_name(self.adversary) != self.adversary:
-            raise ValueError(f"adversary must be '1', '2' or 'inf', got {self.adversary!r}")
+        self.check_tests()
         if not all(0.5 <= p0 < 1.0 for p0 in self.p0s):
             raise ValueError(f"each p0 must lie in [1/2, 1), got {self.p0s}")
         if self.most is not None:
             for target, p0 in zip(self.targets, self.p0s, strict=True):
-                if self._verdict(self.most, self.most, p0) is not True:
+                if self._evident(self.most, self.most, p0) is not True:
                     raise ValueError(
                         f"target radius {target:g}: {self.most} unanimous votes do not show a probability "
                         f"of {p0:g} at alpha = {self.alpha:g}; take more votes or a smaller radius"
@@ -137,65 +123,21 @@ class EProcess:
         p0s = thresholds(noise, radii, adversary)
         return EProcess(n0, alpha, radii, adversary_name(adversary), p0s, futility, most)
 
-    def selection(self) -> int:
-        """n0."""
-        return self.n0
-
     def maximum(self) -> int | None:
         """`most`."""
         return self.most
 
-    def _verdict(self, successes: int, n: int, p0: float) -> bool | None:
+    def look_after(self, seen: int) -> int | None:
+        """A sixteenth more, `most` at most."""
+        if self.most is None:
+            return next_look(seen)
+        return None if seen >= self.most else min(next_look(seen), self.most)
+
+    def verdict(self, target: int, successes: int, n: int) -> bool | None:
+        """By the evidence for and against, which may be looked at after any vote."""
+        return self._evident(successes, n, self.p0s[target])
+
+    def _evident(self, successes: int, n: int, p0: float) -> bool | None:
         if log_evidence(successes, n, p0) >= -math.log(self.alpha):
             return True
         return False if log_evidence(successes, n, p0, above=False) >= -math.log(self.futility) else None
-
-    def _state(self, selection: Votes, estimation: Sequence[Votes]) -> tuple[int, int | None, int]:
-        """Targets shown so far, the total wanted next (None: decided), and the votes used."""
-        chosen = selected_class(selection)
-        verdicts: list[bool | None] = [None] * len(self.p0s)
-        wanted, seen, successes = self._capped(next_look(0)), 0, 0
-        for part in estimation:
-            seen += part.n
-            successes += part.counts[chosen]
-            if seen > wanted:
-                raise ValueError(f"{wanted} votes were wanted, a range of votes reaches {seen}")
-            if seen < wanted:
-                continue
-            for position, p0 in enumerate(self.p0s):
-                if verdicts[position] is None:
-                    verdicts[position] = self._verdict(successes, seen, p0)
-            if seen == self.most or not shown(verdicts)[1]:
-                return shown(verdicts)[0], None, seen
-            wanted = self._capped(next_look(seen))
-        return shown(verdicts)[0], wanted, seen
-
-    def _capped(self, total: int) -> int:
-        return total if self.most is None else min(total, self.most)
-
-    def next_total(self, selection: Votes, estimation: Sequence[Votes]) -> int | None:
-        """The next look, until the largest target that can be shown is known."""
-        return self._state(selection, estimation)[1]
-
-    def decide(
-        self, selection: Votes, estimation: Sequence[Votes], noise: Noise, uniform: float = 0.0
-    ) -> Decision:
-        """The largest target shown; see `runtime.procedure.Procedure.decide`."""
-        count, wanted, used = self._state(selection, estimation)
-        have = sum(part.n for part in estimation)
-        if wanted is not None or have != used:
-            raise ValueError(f"a decision needs {wanted or used} estimation votes, got {have}")
-        return decision(selected_class(selection), count, self.targets, self.p0s, self.adversary, noise, used)
-
-    def record(self) -> dict[str, Any]:
-        """All parameters, as JSON."""
-        return {
-            "procedure": "e-process",
-            "n0": self.n0,
-            "alpha": self.alpha,
-            "targets": list(self.targets),
-            "adversary": self.adversary,
-            "p0s": list(self.p0s),
-            "futility": self.futility,
-            "most": self.most,
-        }

@@ -1,18 +1,23 @@
-"""Target radii: which class probability a radius needs, and what tests at several radii show together."""
+"""Target radii: which class probability a radius needs, what tests at several radii show together, and how such tests
+ask for votes and decide."""
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.certificate import radii_of
+from runtime.certificate import radii_of, selected_class
 from runtime.noise import Noise, adversary_name
 from runtime.numerals import shortest
 from runtime.procedure import Decision
 from runtime.results import ABSTAIN
+from runtime.sampling import Votes
 
 MOST = 64
 """Most target radii of one test."""
@@ -112,3 +117,100 @@ def decision(
     if count < len(targets):
         text += f", {shortest(targets[count])} not shown"
     return Decision(chosen, p0, None, radii, text)
+
+
+@dataclass(frozen=True)
+class TargetTests(ABC):
+    """One test for each target radius, all on the same votes, until the largest target that can be shown is known.
+
+    A subclass says when to look and what each test says there. It controls the probability of a yes that is wrong.
+
+    Args:
+        n0: selection votes, which choose the class.
+        alpha: failure probability of one certificate.
+        targets: radii to decide, increasing.
+        adversary: norm of these radii.
+        p0s: the probability that each target needs, with the noise of the votes.
+    """
+
+    n0: int
+    alpha: float
+    targets: tuple[float, ...]
+    adversary: str
+    p0s: tuple[float, ...]
+
+    NAME: ClassVar[str]
+    """The procedure in its record."""
+
+    @abstractmethod
+    def maximum(self) -> int | None:
+        """The most estimation votes, None without a maximum."""
+
+    @abstractmethod
+    def look_after(self, seen: int) -> int | None:
+        """The total at which to look next after `seen` votes; None after the last look."""
+
+    @abstractmethod
+    def verdict(self, target: int, successes: int, n: int) -> bool | None:
+        """What the test of a target, by its position, says at a look: yes, no, or undecided.
+
+        Args:
+            target: position of the target.
+            successes: votes for the class among the first n.
+            n: a total that `look_after` gave.
+        """
+
+    def check_tests(self) -> None:
+        """Refuses (ValueError) targets, norm or probabilities that contradict each other."""
+        if check_targets(self.targets) != tuple(self.targets) or len(self.p0s) != len(self.targets):
+            raise ValueError(
+                f"one p0 for each of increasing targets is required, got {self.targets}, {self.p0s}"
+            )
+        if adversary_name(self.adversary) != self.adversary:
+            raise ValueError(f"adversary must be '1', '2' or 'inf', got {self.adversary!r}")
+        if any(a > b for a, b in zip(self.p0s, self.p0s[1:], strict=False)):
+            raise ValueError(f"larger targets need larger probabilities, got {self.p0s}")
+
+    def selection(self) -> int:
+        """n0."""
+        return self.n0
+
+    def _state(self, selection: Votes, estimation: Sequence[Votes]) -> tuple[int, int | None, int]:
+        """Targets shown so far, the total wanted next (None: decided), and the votes used."""
+        chosen = selected_class(selection)
+        verdicts: list[bool | None] = [None] * len(self.targets)
+        wanted, seen, successes = self.look_after(0), 0, 0
+        for part in estimation:
+            if wanted is None:
+                break
+            seen += part.n
+            successes += part.counts[chosen]
+            if seen > wanted:
+                raise ValueError(f"{wanted} votes were wanted, a range of votes reaches {seen}")
+            if seen < wanted:
+                continue
+            for position, known in enumerate(verdicts):
+                if known is None:
+                    verdicts[position] = self.verdict(position, successes, seen)
+            wanted = self.look_after(seen) if shown(verdicts)[1] else None
+        return shown(verdicts)[0], wanted, seen
+
+    def next_total(self, selection: Votes, estimation: Sequence[Votes]) -> int | None:
+        """The next look, until the largest target that can be shown is known; see `runtime.procedure.Procedure`."""
+        return self._state(selection, estimation)[1]
+
+    def decide(
+        self, selection: Votes, estimation: Sequence[Votes], noise: Noise, uniform: float = 0.0
+    ) -> Decision:
+        """The largest target shown; see `runtime.procedure.Procedure.decide`."""
+        count, wanted, used = self._state(selection, estimation)
+        have = sum(part.n for part in estimation)
+        if wanted is not None or have != used:
+            raise ValueError(f"a decision needs {wanted or used} estimation votes, got {have}")
+        return decision(selected_class(selection), count, self.targets, self.p0s, self.adversary, noise, used)
+
+    def record(self) -> dict[str, Any]:
+        """All parameters, as JSON."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        listed = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+        return {"procedure": self.NAME, **listed}
