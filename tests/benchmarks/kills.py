@@ -3,8 +3,9 @@
     python -m tests.benchmarks.kills              100 kills of a job with a fixed n, 100 of one with target radii
     python -m tests.benchmarks.kills --quick      4 kills, of smaller jobs
 
-Each attempt is a process of its own that opens the folder, counts, records and is killed. A job that finishes in
-between is compared, and the next one begun.
+Each attempt is a process of its own that opens the folder, counts, records and is killed: every other one at any time
+from its start on, the rest at any time while it counts. A job that finishes in between is compared, and the next one
+begun.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import sqlite3
 import tempfile
 import time
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,8 @@ from runtime.models import build_model
 from runtime.store import DATABASE, RunStore
 
 Rows = list[tuple[Any, ...]]
+_SHARE = 0.4
+"""A kill comes within this share of the time that a whole job counts: a few of them strike each job."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +71,12 @@ def job_in(folder: Path, inputs: int, targets: bool) -> dict[str, Any]:
     }
 
 
-def certify(folder: Path, values: dict[str, Any]) -> None:
-    """Begins the job in `folder`, or goes on with it."""
+def certify(folder: Path, values: dict[str, Any], begun: Connection | None = None) -> None:
+    """Begins the job in `folder`, or goes on with it; says through `begun` that it now counts."""
     prepared = prepare(job_from(values, "kills"))
     with RunStore(folder, prepared.config, prepared.plans) as store:
+        if begun is not None:
+            begun.send(True)
         certify_job(prepared, store, lambda line: None, lambda run: None)
 
 
@@ -89,10 +96,41 @@ def recorded(folder: Path) -> tuple[Rows, Rows]:
         connection.close()
 
 
-def _await_votes(folder: Path, process: multiprocessing.process.BaseProcess, known: int) -> None:
-    """Waits until more chunks than `known` are recorded, or the process is over."""
-    while process.is_alive() and len(recorded(folder)[0]) <= known:
-        time.sleep(0.002)
+class _Attempt:
+    """A process that begins a job or goes on with it.
+
+    Args:
+        context: where processes start quickly: the program is imported there once.
+        run: run folder.
+        values: the job.
+    """
+
+    def __init__(self, context: ForkServerContext, run: Path, values: dict[str, Any]) -> None:
+        self._begun, theirs = context.Pipe(duplex=False)
+        self._process = context.Process(target=certify, args=(run, values, theirs))
+        self._process.start()
+        theirs.close()
+
+    def counts(self) -> bool:
+        """Waits until it counts; False where it ended before."""
+        try:
+            return bool(self._begun.recv())
+        except EOFError:
+            return False
+
+    def finish(self) -> bool:
+        """Waits for its end; whether it ended well."""
+        self._process.join()
+        return self._process.exitcode == 0
+
+    def killed(self, delay: float) -> bool:
+        """Kills it after so many seconds; False where it ended before."""
+        self._process.join(timeout=delay)
+        if self._process.exitcode is not None or self._process.pid is None:
+            return False
+        os.kill(self._process.pid, signal.SIGKILL)
+        self._process.join()
+        return self._process.exitcode == -signal.SIGKILL
 
 
 def killed_jobs(folder: Path, kills: int, seed: int, *, inputs: int = 10, targets: bool = False) -> Killed:
@@ -109,42 +147,28 @@ def killed_jobs(folder: Path, kills: int, seed: int, *, inputs: int = 10, target
     values = job_in(folder, inputs, targets)
     chance = random.Random(seed)
 
-    def attempt(run: Path) -> multiprocessing.process.BaseProcess:
-        process = context.Process(target=certify, args=(run, values))
-        process.start()
-        return process
-
+    whole = _Attempt(context, folder / "whole", values)
+    equal = whole.counts()
     begin = time.monotonic()
-    whole = attempt(folder / "whole")
-    whole.join()
-    duration = time.monotonic() - begin
+    equal = whole.finish() and equal
+    counting = time.monotonic() - begin
     expected = recorded(folder / "whole")
-    equal, jobs, struck, in_midst = whole.exitcode == 0 and bool(expected[1]), 0, 0, 0
-    while struck < kills or jobs == 0:
+    equal = equal and bool(expected[1])
+    jobs = struck = in_midst = 0
+    while struck < kills or jobs == 0 or (folder / f"run-{jobs}").exists():
         run = folder / f"run-{jobs}"
-        process = attempt(run)
+        attempt = _Attempt(context, run, values)
         if struck < kills:
-            if struck % 2:  # at any time; else just after a chunk was recorded
-                process.join(timeout=chance.uniform(0.0, duration))
-            else:
-                _await_votes(run, process, len(recorded(run)[0]))
-                process.join(timeout=chance.uniform(0.0, 0.03))
-            if process.exitcode is None and process.pid is not None:
-                os.kill(process.pid, signal.SIGKILL)
-                process.join()
+            if struck % 2:
+                attempt.counts()
+            if attempt.killed(chance.uniform(0.0, counting * _SHARE)):
                 struck += 1
                 chunks, _ = recorded(run)
                 in_midst += 0 < len(chunks) < len(expected[0])
                 equal = equal and set(chunks) <= set(expected[0])
                 continue
-        process.join()
         jobs += 1
-        equal = equal and process.exitcode == 0 and recorded(run) == expected
-    if (run := folder / f"run-{jobs}").exists():
-        process = attempt(run)
-        process.join()
-        jobs += 1
-        equal = equal and process.exitcode == 0 and recorded(run) == expected
+        equal = attempt.finish() and recorded(run) == expected and equal
     return Killed(struck, in_midst, jobs, equal)
 
 
@@ -156,12 +180,15 @@ def main() -> None:
     options = parser.parse_args()
     kills, inputs = (2, 2) if options.quick else (100, 10)
     for targets in (False, True):
+        begin = time.monotonic()
         with tempfile.TemporaryDirectory() as name:
             found = killed_jobs(Path(name), kills, options.seed, inputs=inputs, targets=targets)
         what = "target radii" if targets else "fixed n"
         verdict = "all counts equal" if found.equal else "counts DIFFER"
         print(
-            f"{what}: {found.kills} kills, {found.in_midst} amid recorded votes, {found.jobs} jobs finished: {verdict}"
+            f"{what}: {found.kills} kills, {found.in_midst} amid recorded votes, {found.jobs} jobs finished: {verdict} "
+            f"({time.monotonic() - begin:.0f} s)",
+            flush=True,
         )
         if not found.equal:
             raise SystemExit(1)
