@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -117,6 +117,12 @@ class Invariance:
         """The same as JSON-ready values."""
         differing = {str(size): rows for size, rows in self.differing.items()}
         return {"inputs": self.inputs, "repeatable": self.repeatable, "differing": differing}
+
+    @staticmethod
+    def from_record(record: Mapping[str, Any]) -> Invariance:
+        """What `record` holds."""
+        differing = {int(size): int(rows) for size, rows in record["differing"].items()}
+        return Invariance(int(record["inputs"]), bool(record["repeatable"]), differing)
 
     @property
     def summary(self) -> str:

@@ -220,10 +220,22 @@ def load_runs(path: Path) -> tuple[RunResult, ...]:
         ValueError: no run there, a damaged store, or one of another schema version.
     """
     with opened(path) as database:
-        return tuple(_result(database, run) for run in stored_runs(database))
+        meta = dict(database.execute("SELECT key, value FROM meta").fetchall())
+        return tuple(_result(database, run, _conditions(meta, run.name)) for run in stored_runs(database))
 
 
-def _result(database: sqlite3.Connection, run: StoredRun) -> RunResult:
+def _conditions(meta: Mapping[str, str], run: str) -> dict[str, Any]:
+    """How the votes of a run were counted: its grid, its integers, and what was measured of its network."""
+    config = json.loads(meta["config"])
+    grid = config.get("certify", {}).get("grid")
+    return {
+        "grid": grid,
+        "grid_noise": config.get("grid_noise", {}).get(run) if isinstance(grid, int) else None,
+        "invariance": json.loads(meta.get(f"invariance:{run}", "{}")),
+    }
+
+
+def _result(database: sqlite3.Connection, run: StoredRun, conditions: Mapping[str, Any]) -> RunResult:
     noise = run.noise
     inputs = tuple(result_of(run, stored) for stored in stored_inputs(database, run))
     record = run.procedure.record()
@@ -246,6 +258,7 @@ def _result(database: sqlite3.Connection, run: StoredRun) -> RunResult:
         methods={adversary: noise.method(adversary) for adversary in noise.adversaries},
         procedure=record,
         family_alpha=run.family_alpha,
+        **conditions,
     )
 
 

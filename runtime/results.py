@@ -135,6 +135,9 @@ class RunResult:
         procedure: how votes became certificates, with all its parameters; empty where not known.
         family_alpha: probability that any certificate of the run is false, where that is what was bounded; None
             where alpha holds for each alone.
+        grid: denominator of the grid on which noise was added, "none" where floats were; None where not known.
+        grid_noise: what the integers on the grid were drawn from (`runtime.grid.GridNoise.source`); None without a grid.
+        invariance: what was measured of the network (`runtime.fixed.Invariance.record`); empty where nothing was.
 
     Raises:
         ValueError: when the fields contradict each other.
@@ -158,9 +161,16 @@ class RunResult:
     methods: Mapping[str, str] = field(default_factory=dict)
     procedure: Mapping[str, Any] = field(default_factory=dict)
     family_alpha: float | None = None
+    grid: int | str | None = None
+    grid_noise: str | None = None
+    invariance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         where = f"run {self.name!r}"
+        _require(
+            self.grid_noise is None or isinstance(self.grid, int),
+            f"{where}: integers {self.grid_noise!r} need a grid, got {self.grid!r}",
+        )
         for key in ("sigma", "scale"):
             value = getattr(self, key)
             _require(math.isfinite(value) and value > 0, f"{where}: {key} must be positive, got {value}")
@@ -191,6 +201,7 @@ class RunResult:
         object.__setattr__(self, "params", MappingProxyType(dict(self.params)))
         object.__setattr__(self, "methods", MappingProxyType(dict(self.methods)))
         object.__setattr__(self, "procedure", MappingProxyType(dict(self.procedure)))
+        object.__setattr__(self, "invariance", MappingProxyType(dict(self.invariance)))
 
     def to_records(self) -> numpy.recarray[Any, numpy.dtype[Any]]:
         """The finished inputs as a NumPy record array; columns as in `runtime.records.certificate_records`."""

@@ -19,7 +19,12 @@ _LATEX = {
 _LATEX_NORMS = {"l1": r"$\ell_1$", "l2": r"$\ell_2$", "linf": r"$\ell_\infty$"}
 
 
-def markdown_text(made: Sequence[Table], remarks: Sequence[str], guarantees: Sequence[str] = ()) -> str:
+def markdown_text(
+    made: Sequence[Table],
+    remarks: Sequence[str],
+    guarantees: Sequence[str] = (),
+    conditions: Sequence[str] = (),
+) -> str:
     """All tables as one Markdown page; the best noise of a row is set in bold."""
     lines = ["# Certified accuracy", ""]
     lines += [
@@ -27,6 +32,9 @@ def markdown_text(made: Sequence[Table], remarks: Sequence[str], guarantees: Seq
     ]
     lines += ["In brackets the σ that attains it. All numbers are rounded down.", ""]
     lines += [*(f"* {guarantee}" for guarantee in guarantees), ""] if guarantees else []
+    lines += (
+        ["How the votes were counted:", "", *(f"* {text}" for text in conditions), ""] if conditions else []
+    )
     for table in made:
         lines += [f"## Against {table.norm}", ""]
         lines += _table(table, [[_markdown_cell(cell) for cell in cells] for _, cells in table.rows])

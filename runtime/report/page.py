@@ -42,6 +42,7 @@ def html_text(
     pictures: Mapping[str, Picture],
     votes: Picture | None,
     guarantees: Sequence[str],
+    conditions: Sequence[str],
 ) -> str:
     """The page.
 
@@ -51,6 +52,7 @@ def html_text(
         pictures: by norm, for the same norms.
         votes: the distribution of p_A, None where votes are not known.
         guarantees: what the certificates guarantee, in sentences.
+        conditions: how the votes were counted, in sentences.
     """
     environment = Environment(
         loader=PackageLoader("runtime.report"),
@@ -66,6 +68,7 @@ def html_text(
         votes=None if votes is None else _encoded(votes),
         remarks=sources.remarks,
         guarantees=guarantees,
+        conditions=conditions,
         alpha=_settings(sources, "alpha"),
         n0=_settings(sources, "n0"),
         n=_settings(sources, "n"),

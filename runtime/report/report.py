@@ -18,7 +18,7 @@ from runtime.report.markdown import latex_text, markdown_text
 from runtime.report.page import html_text
 from runtime.report.run import CertifiedRun
 from runtime.report.sources import read_sources
-from runtime.report.statements import statement, statements
+from runtime.report.statements import conditions, statement, statements
 from runtime.report.tables import csv_text, tables
 from runtime.report.testset import DELTA, check_delta, run_shares
 from runtime.report.tsv import tsv_text
@@ -96,6 +96,9 @@ def _summary(run: CertifiedRun, radii: Sequence[float], delta: float) -> dict[st
         "seconds_per_input": took.seconds_mean,
         "p_a": {repr(level): value for level, value in took.p_a.items()},
         "failed": run.failed,
+        "grid": run.grid,
+        "grid_noise": run.grid_noise,
+        "network": dict(run.invariance) or None,
         "method": run.method,
         "source": run.source,
     }
@@ -116,8 +119,9 @@ def summarise(
         (keys "0.5", "1.0", …), its lower bounds certified_accuracy_of_inputs and certified_accuracy_of_population at
         confidence 1 - delta (`runtime.report.testset`), average_certified_radius, abstained, clean_accuracy,
         inputs (finished ones), complete, n0, n, alpha, family_alpha, guarantee, procedure, votes_per_input,
-        seconds_per_input, p_a (quantiles by level), failed, method, source. None stands for what a source does not
-        state.
+        seconds_per_input, p_a (quantiles by level), failed, grid (denominator or "none") and grid_noise as in
+        `runtime.results.RunResult`, network (what was measured of it: inputs, repeatable, differing by batch size), method,
+        source. None stands for what a source does not state.
 
     Raises:
         ValueError: bad radii or delta, nothing there, a damaged store or file, or no finished input.
@@ -161,13 +165,13 @@ def build_report(
     check_delta(delta)
     sources = read_sources(paths)
     made = tables(sources.runs, _checked(radii), delta)
-    guarantees = statements(sources.runs, delta)
+    guarantees, counted = statements(sources.runs, delta), conditions(sources.runs)
     curves = {table.adversary: curve_picture(table.envelopes, table.adversary, delta) for table in made}
     pictures = {f"certified_accuracy_{table.norm}": curves[table.adversary] for table in made}
     votes = votes_picture(made[0].envelopes)
     if votes is not None:
         pictures["votes"] = votes
-    page = html_text(sources, made, curves, votes, guarantees)
+    page = html_text(sources, made, curves, votes, guarantees, counted)
     texts = {f"{_file_name(run.name)}.{run.norm}.tsv": tsv_text(run) for run in sources.runs}
 
     folder = Path(out) if out is not None else _default_folder(paths)
@@ -190,7 +194,7 @@ def build_report(
     for path, text in zip(report.tsv, texts.values(), strict=True):
         write_atomically(path, text.encode())
     write_atomically(report.csv, csv_text(made).encode())
-    write_atomically(report.markdown, markdown_text(made, sources.remarks, guarantees).encode())
+    write_atomically(report.markdown, markdown_text(made, sources.remarks, guarantees, counted).encode())
     write_atomically(report.latex, latex_text(made).encode())
     write_atomically(report.html, page.encode())
     return report

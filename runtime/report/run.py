@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +66,7 @@ class CertifiedRun:
         complete: whether every input of the job is finished, None when the source does not say.
         alpha, n0, n, clean_accuracy, method, failed, family_alpha: as in `runtime.results`, None when not stated.
         procedure: how votes became certificates, by its name; None when not stated.
+        grid, grid_noise, invariance: as in `runtime.results.RunResult`.
         targets: the radii against this norm that were decided one by one; empty where the full radius was bounded.
         log: whether it was read from a result file rather than from counts.
 
@@ -87,6 +90,9 @@ class CertifiedRun:
     family_alpha: float | None = None
     procedure: str | None = None
     targets: tuple[float, ...] = ()
+    grid: int | str | None = None
+    grid_noise: str | None = None
+    invariance: Mapping[str, Any] = field(default_factory=dict)
     log: bool = False
     _radii: npt.NDArray[np.float64] = field(init=False, repr=False, compare=False)
 
@@ -161,6 +167,9 @@ def from_result(run: RunResult, source: str) -> tuple[CertifiedRun, ...]:
             family_alpha=run.family_alpha,
             procedure=run.procedure.get("procedure"),
             targets=_targets(run, adversary),
+            grid=run.grid,
+            grid_noise=run.grid_noise,
+            invariance=run.invariance,
         )
         for adversary in norms
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from runtime.fixed import Invariance
 from runtime.numerals import shortest
 from runtime.report.imported import is_imported, read_imported
 from runtime.report.run import CertifiedRun, from_result
@@ -41,6 +42,9 @@ def _folder(path: Path) -> tuple[list[CertifiedRun], list[str]]:
             remarks.append(
                 f"{result.name}: {failed} votes failed (NaN or infinite logits); none counted for a class."
             )
+        if result.invariance:
+            found = Invariance.from_record(result.invariance)
+            remarks += [f"{result.name}: {complaint}." for complaint in found.complaints]
     if waiting:
         remarks.append(f"No input is finished yet in {', '.join(waiting)}: left out.")
     return runs, remarks

@@ -1,9 +1,11 @@
-"""What the certificates of the runs guarantee, in sentences."""
+"""What the certificates of the runs guarantee, and how their votes were counted, in sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from runtime.fixed import Invariance
+from runtime.grid import SAMPLED
 from runtime.procedure import guarantee
 from runtime.report.run import CertifiedRun
 from runtime.report.testset import most_false
@@ -27,7 +29,7 @@ def statements(runs: Sequence[CertifiedRun], delta: float) -> tuple[str, ...]:
         runs: one record a run and norm; norms of one run share its votes and its sentence.
         delta: failure probability for the number of false certificates.
     """
-    named: dict[str, list[str]] = {}
+    found = []
     for run in runs:
         text = statement(run)
         if run.alpha is not None and run.family_alpha is None:
@@ -37,9 +39,39 @@ def statements(runs: Sequence[CertifiedRun], delta: float) -> tuple[str, ...]:
             )
         if run.procedure is not None:
             text += f" (procedure: {run.procedure})"
+        found.append((run.name, text))
+    return _gathered(found)
+
+
+def noise_statement(run: CertifiedRun) -> str | None:
+    """How noise was added to the inputs of a run, and what that leaves open; None where the source does not say."""
+    if run.grid is None:
+        return None
+    if not isinstance(run.grid, int):
+        return "noise added to floats: what a network reads from the last bits of the sums escapes the certificate"
+    drawn = (
+        "sampled in float64, then rounded to it" if run.grid_noise == SAMPLED else "of enclosed probabilities"
+    )
+    return f"noise in integers on the grid k/{run.grid} of the inputs, {drawn}; sums converted once"
+
+
+def network_statement(run: CertifiedRun) -> str | None:
+    """What was measured of the network of a run on noisy inputs; None where nothing was."""
+    return f"network: {Invariance.from_record(run.invariance).summary}" if run.invariance else None
+
+
+def conditions(runs: Sequence[CertifiedRun]) -> tuple[str, ...]:
+    """One sentence on noise and one on networks for all runs that it holds of, with their names."""
+    said = [(run.name, text(run)) for text in (noise_statement, network_statement) for run in runs]
+    return _gathered([(name, text) for name, text in said if text is not None])
+
+
+def _gathered(said: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    named: dict[str, list[str]] = {}
+    for name, text in said:
         names = named.setdefault(text, [])
-        if run.name not in names:
-            names.append(run.name)
+        if name not in names:
+            names.append(name)
     return tuple(f"{_list(names)}: {text}." for text, names in named.items())
 
 

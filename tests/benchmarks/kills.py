@@ -155,7 +155,7 @@ def killed_jobs(folder: Path, kills: int, seed: int, *, inputs: int = 10, target
     expected = recorded(folder / "whole")
     equal = equal and bool(expected[1])
     jobs = struck = in_midst = 0
-    while struck < kills or jobs == 0 or (folder / f"run-{jobs}").exists():
+    while equal and (struck < kills or jobs == 0 or (folder / f"run-{jobs}").exists()):
         run = folder / f"run-{jobs}"
         attempt = _Attempt(context, run, values)
         if struck < kills:

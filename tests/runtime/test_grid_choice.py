@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from runtime.engine import examine_network, prepare
-from runtime.grid import grid_of
+from runtime.grid import SAMPLED, grid_of
 from runtime.grid_choice import check_setting, choose_grid
 from runtime.job import job_from
 from runtime.noise import Noise
 from runtime.sampling import Votes
-from runtime.store import RunStore
+from runtime.store import RunStore, load_runs
 from tests.runtime.conftest import Command
 
 SMALL = ("--inputs", "2", "--n", "256", "--epochs", "1", "--quiet", "--sigma", "0.5")
@@ -96,6 +96,11 @@ def test_the_network_is_measured_once_and_recorded(called: Command, tmp_path: Pa
         assert store.invariance("other") is None
     assert record is not None and record["repeatable"] is True and record["inputs"] == 64
     assert set(record["differing"]) == {"1", "16", "64"}
+    (run,) = load_runs(tmp_path / "run")
+    assert dict(run.invariance) == record and run.grid == 256 and run.grid_noise == SAMPLED
+    page = (tmp_path / "run" / "report" / "index.html").read_text()
+    assert "noise in integers on the grid k/256 of the inputs, sampled in float64, then rounded to it" in page
+    assert "network: the same logits when a batch is repeated; 0 of 64 noisy inputs change class" in page
 
 
 def test_a_job_warns_of_a_network_that_is_no_fixed_function(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from runtime import InputResult, RunResult
+from runtime.grid import SAMPLED
 from runtime.report import build_report, sources, summarise
 from runtime.report.markdown import latex_escaped
 from runtime.report.rounding import points_below
@@ -189,6 +190,44 @@ def test_familywise_runs_say_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     page = build_report([folder]).html.read_text()
     assert "familywise: with probability at least 0.99 all 4 certificates are true" in page
     assert "per input:" not in page
+
+
+MEASURED = {"inputs": 64, "repeatable": True, "differing": {"1": 0, "16": 3, "64": 0}}
+
+
+@pytest.mark.parametrize(
+    ("grid", "source", "sentence"),
+    [
+        (255, "ab" * 32, "on the grid k/255 of the inputs, of enclosed probabilities; sums converted once"),
+        (16, SAMPLED, "on the grid k/16 of the inputs, sampled in float64, then rounded to it"),
+        ("none", None, "noise added to floats: what a network reads from the last bits"),
+    ],
+)
+def test_how_votes_were_counted_is_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, grid: int | str, source: str | None, sentence: str
+) -> None:
+    counted = tuple(
+        replace(run, grid=grid, grid_noise=source, invariance=MEASURED if run.group == "laplace" else {})
+        for run in _results(True)
+    )
+    monkeypatch.setattr(sources, "load_runs", lambda path: counted)
+    report = build_report([folder])
+    for text in (report.html.read_text(), report.markdown.read_text()):
+        assert "How the votes were counted" in text
+        assert re.search(
+            rf"uniform-0.25, uniform-0.5, laplace-0.25, laplace-0.5: .*{re.escape(sentence)}", text
+        )
+        measured = "network: the same logits when a batch is repeated; 3 of 64 noisy inputs change class with the batch size"
+        assert f"laplace-0.25, laplace-0.5: {measured} (1, 16, 64)." in text
+        assert "laplace-0.5: of 64 noisy inputs some change class with the batch they are in" in text
+    run = next(run for run in summarise([folder])["runs"] if run["noise"] == "laplace")
+    assert (run["grid"], run["grid_noise"], run["network"]) == (grid, source, MEASURED)
+
+
+def test_what_is_not_known_of_the_votes_is_not_said(folder: Path) -> None:
+    assert "How the votes were counted" not in build_report([folder]).html.read_text()
+    run = summarise([folder])["runs"][0]
+    assert (run["grid"], run["grid_noise"], run["network"]) == (None, None, None)
 
 
 def test_decided_radii_are_the_rows_and_are_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
