@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from runtime.batching import BatchCounter
 from runtime.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from runtime.data import Dataset, load_dataset
 from runtime.data.images import rows_of
+from runtime.driver import Advance, Driver
 from runtime.fixed import invariance
 from runtime.given import given_network
 from runtime.grid_choice import GridChoice, choose_grid
 from runtime.job import Job, indices_of, plans_of, resolved_device, settled
-from runtime.rng import BLOCK, derived_seed
-from runtime.sampling import Votes, check_input, count_votes, first_votes
+from runtime.rng import BLOCK, Stretch, derived_seed
+from runtime.sampling import Votes, VoteSampler, check_input, first_votes
 from runtime.sanity import sanity
-from runtime.stages import cut, stage_of
 from runtime.store import RunPlan, RunStore
 from runtime.threads import one_thread
 from runtime.training import TrainingSettings, accuracy, train_network
 
 Say = Callable[[str], None]
-Advance = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -220,20 +218,18 @@ def certify_job(
         warn: called with a line for a network that is no fixed function of its input; `say` when not given.
     """
     workers = cores() if prepared.device.type == "cpu" else 1
-    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
-    try:
-        with one_thread():
-            for plan in prepared.plans:
-                finished = store.finished(plan.name)
-                missing = [index for index in prepared.indices if index not in finished]
-                if missing:
-                    model = ensure_network(prepared, store, plan, say).model.to(prepared.device).eval()
-                    say(f"{plan.name}: {sanity(model, prepared.dataset, plan.noise)}")
-                    examine_network(prepared, store, plan, model, say, warn or say)
-                    count = vote_counter(prepared, plan, model)
-                    _Counting(prepared, store, plan, count, missing).run(pool, 2 * workers, advance)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    with one_thread():
+        for plan in prepared.plans:
+            finished = store.finished(plan.name)
+            missing = [index for index in prepared.indices if index not in finished]
+            if missing:
+                model = ensure_network(prepared, store, plan, say).model.to(prepared.device).eval()
+                say(f"{plan.name}: {sanity(model, prepared.dataset, plan.noise)}")
+                examine_network(prepared, store, plan, model, say, warn or say)
+                sampler = vote_sampler(prepared, plan, model)
+                with BatchCounter(sampler, lambda index: prepared.dataset.x_test[index], workers) as counter:
+                    run = Driver(store, plan, counter, prepared.dataset.y_test, prepared.job.certify.chunk)
+                    run.count(missing, advance)
 
 
 def cores() -> int:
@@ -241,135 +237,27 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def vote_sampler(prepared: PreparedJob, plan: RunPlan, model: torch.nn.Module) -> VoteSampler:
+    """What draws the votes of a run."""
+    return VoteSampler(
+        model,
+        plan.noise,
+        plan.num_classes,
+        prepared.dataset.x_test[prepared.indices[0]],
+        prepared.grid.noises.get(plan.name),
+        prepared.job.certify.batch_size,
+    )
+
+
 Count = Callable[[int, str, int, int], Votes]
 
 
 def vote_counter(prepared: PreparedJob, plan: RunPlan, model: torch.nn.Module) -> Count:
     """A function that counts votes of a run: (index, purpose, start, stop) → Votes."""
+    sampler = vote_sampler(prepared, plan, model)
 
     def count(index: int, purpose: str, start: int, stop: int) -> Votes:
-        return count_votes(
-            model,
-            prepared.dataset.x_test[index],
-            plan.noise,
-            plan.num_classes,
-            seed=plan.seed,
-            index=index,
-            purpose=purpose,
-            start=start,
-            stop=stop,
-            batch_size=prepared.job.certify.batch_size,
-            grid=prepared.grid.noises.get(plan.name),
-        )
+        centre = sampler.centre(prepared.dataset.x_test[index])
+        return sampler.votes(Stretch(plan.seed, index, purpose, start, stop), centre)
 
     return count
-
-
-@dataclass
-class _Open:
-    """An input under way: its recorded chunks, and what is still to be counted in its present stage."""
-
-    index: int
-    chunks: dict[str, list[tuple[int, Votes]]]
-    purpose: str
-    pending: deque[tuple[int, int]]
-    in_flight: int = 0
-
-
-_Flying = tuple[_Open, int, "Future[tuple[Votes, float]]"]
-
-
-class _Counting:
-    """The votes of one run, several inputs at a time.
-
-    An input's next stage is known once its present one is recorded; meanwhile the workers count for the inputs
-    after it. Chunks are recorded in the order in which they were handed out, so that those of an input never
-    leave a gap.
-    """
-
-    def __init__(
-        self, prepared: PreparedJob, store: RunStore, plan: RunPlan, count: Count, missing: list[int]
-    ) -> None:
-        self._store = store
-        self._plan = plan
-        self._rule = plan.rule
-        self._count = count
-        self._labels = prepared.dataset.y_test
-        self._size = prepared.job.certify.chunk
-        self._waiting = iter(missing)
-        self._open: list[_Open] = []
-
-    def run(self, pool: ThreadPoolExecutor, ahead: int, advance: Advance) -> None:
-        """Counts and records until every input is decided."""
-        flying: deque[_Flying] = deque()
-        while True:
-            while len(flying) <= ahead and (piece := self._next()) is not None:
-                item, start, stop = piece
-                item.in_flight += 1
-                counted = pool.submit(self._timed, item.index, item.purpose, start, stop)
-                flying.append((item, start, counted))
-            if not flying:
-                return
-            item, start, counted = flying.popleft()
-            try:
-                self._settle(item, start, counted, advance)
-            except Exception:
-                self._keep(flying, {item.index}, advance)
-                raise
-
-    def _keep(self, flying: deque[_Flying], broken: set[int], advance: Advance) -> None:
-        """After a fault: records what is being counted for other inputs, without a gap in any of them."""
-        for item, start, counted in flying:
-            if item.index in broken or counted.cancel():
-                broken.add(item.index)
-                continue
-            try:
-                self._settle(item, start, counted, advance)
-            except Exception:
-                broken.add(item.index)
-
-    def _timed(self, index: int, purpose: str, start: int, stop: int) -> tuple[Votes, float]:
-        begin = time.monotonic()
-        votes = self._count(index, purpose, start, stop)
-        return votes, time.monotonic() - begin
-
-    def _next(self) -> tuple[_Open, int, int] | None:
-        """The next chunk to count: of the earliest open input that waits for one, else of a further input."""
-        for item in self._open:
-            if item.pending:
-                return (item, *item.pending.popleft())
-        for index in self._waiting:
-            item = _Open(index, self._store.chunks(self._plan.name, index), "selection", deque())
-            if self._plan_stage(item):
-                self._open.append(item)
-                return (item, *item.pending.popleft())
-        return None
-
-    def _plan_stage(self, item: _Open) -> bool:
-        """Cuts what the procedure wants next into chunks; False when the input is decided."""
-        try:
-            wanted = stage_of(self._rule, item.chunks, self._plan.num_classes).wanted
-        except ValueError as error:
-            raise ValueError(
-                f"damaged: run {self._plan.name} in {self._store.folder}, input {item.index}: {error}; "
-                "restore the folder, or certify into another one"
-            ) from None
-        if wanted is None:
-            return False
-        item.purpose, start, stop = wanted
-        item.pending = deque(cut(start, stop, self._size))
-        return True
-
-    def _settle(
-        self, item: _Open, start: int, counted: Future[tuple[Votes, float]], advance: Advance
-    ) -> None:
-        votes, seconds = counted.result()
-        purpose = item.purpose
-        item.in_flight -= 1
-        item.chunks[purpose].append((start, votes))
-        decided = not item.pending and item.in_flight == 0 and not self._plan_stage(item)
-        label = int(self._labels[item.index]) if decided else None
-        self._store.record(self._plan.name, item.index, purpose, start, votes, seconds, label)
-        if decided:
-            self._open.remove(item)
-            advance(self._plan.name)

@@ -13,7 +13,7 @@ grid: what the sampler's own rounding does to its law is tested, not enclosed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import partial
 from numbers import Integral
@@ -24,8 +24,8 @@ import torch
 from generated import registry, special
 from runtime.inversion import OUTSIDE, Inversion, Thresholds
 from runtime.noise import Noise
-from runtime.philox import cells, more, stream_key
-from runtime.rng import BLOCK, block_generator
+from runtime.philox import cells, more
+from runtime.rng import Stretch, gathered, sampled_blocks
 
 MOST = 65535
 """Largest denominator."""
@@ -186,52 +186,54 @@ class GridNoise:
         return self.thresholds is not None
 
     def integers(
-        self, seed: int, index: int, purpose: str, start: int, stop: int, device: torch.device
+        self, stretches: Sequence[Stretch], device: torch.device
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The integer noise of votes start … stop - 1, of which each depends on its own identity alone.
+        """The integer noise of votes, of which each depends on its own identity alone.
 
         Args:
-            seed, index, purpose: identity of the noise, see `runtime.rng.block_key`.
-            start, stop: multiples of 64.
+            stretches: which votes, one stretch after the other; where the noise is not `enclosed`, each from a multiple of 64 on.
             device: where the integers are made.
 
         Returns:
-            int32 [stop - start, dim], and bool [stop - start]: False for a vote that must be counted as failed.
+            int32 [votes, dim], and bool [votes]: False for a vote that must be counted as failed.
         """
         if self.thresholds is None:
-            return self._sampled(seed, index, purpose, start, stop, device)
-        if device not in self._inversions:
-            self._inversions[device] = Inversion(self.thresholds, self._saturate, device)
-        key, inversion, dim = stream_key(seed, purpose), self._inversions[device], self.noise.dim
-        rows = max(1, _AT_ONCE.get(device.type, _AT_ONCE_ELSEWHERE) // dim)
-        parts = []
-        for first in range(start, stop, rows):
-            whose = key, index, first, min(rows, stop - first), dim
-            parts.append(inversion(cells(*whose, device), partial(more, *whose)))
+            parts = [self._sampled(stretch, device) for stretch in stretches]
+        else:
+            if device not in self._inversions:
+                self._inversions[device] = Inversion(self.thresholds, self._saturate, device)
+            inversion, dim = self._inversions[device], self.noise.dim
+            most = max(1, _AT_ONCE.get(device.type, _AT_ONCE_ELSEWHERE) // dim)
+            parts = [
+                inversion(cells(group, dim, device), partial(more, group, dim))
+                for group in gathered(stretches, most)
+            ]
         return torch.cat([part for part, _ in parts]), torch.cat([decided for _, decided in parts])
 
-    def _sampled(
-        self, seed: int, index: int, purpose: str, start: int, stop: int, device: torch.device
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        integers, decided = [], []
-        for block in range(start // BLOCK, stop // BLOCK):
-            generator = block_generator(seed, index, purpose, block, device)
-            noise = self.noise.sample((BLOCK, self.noise.dim), generator, dtype=torch.float64)
-            decided.append(~noise.isnan().any(dim=1))
-            scaled = torch.round(noise.mul_(self.denominator)).nan_to_num_(0.0, OUTSIDE, -OUTSIDE)
-            integers.append(scaled.clamp_(-OUTSIDE, OUTSIDE).to(torch.int32))
-        return torch.cat(integers), torch.cat(decided)
+    def _sampled(self, stretch: Stretch, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        noise = sampled_blocks(self.noise.sample, stretch, (self.noise.dim,), torch.float64, device)
+        decided = ~noise.isnan().any(dim=1)
+        scaled = torch.round(noise.mul_(self.denominator)).nan_to_num_(0.0, OUTSIDE, -OUTSIDE)
+        return scaled.clamp_(-OUTSIDE, OUTSIDE).to(torch.int32), decided
 
     def noisy(self, m: torch.Tensor, integers: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-        """(m + j)/q for every vote: a function of the integer m + j alone.
+        """(m + j)/q for every vote of one input: a function of the integer m + j alone.
 
         Args:
             m: int32 [*event], from `numerators`.
             integers: int32 [n, dim], from `integers`.
-            dtype: torch.float32 or torch.float64, in which the quotient is rounded once.
+            dtype: as in `floats`.
 
         Returns:
-            Tensor [n, *event]. Sums beyond a limit (2^24, less for heavy tails) are clipped to it first.
+            Tensor [n, *event].
         """
-        total = (integers + m.reshape(1, -1)).clamp_(-self._limit, self._limit)
-        return _quotient(total, self.denominator, dtype).view(len(integers), *m.shape)
+        return self.floats(integers + m.reshape(1, -1), dtype).view(len(integers), *m.shape)
+
+    def floats(self, totals: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        """s/q for sums s = m + j.
+
+        Args:
+            totals: int32, changed in place: sums beyond a limit (2^24, less for heavy tails) are clipped to it.
+            dtype: torch.float32 or torch.float64, in which the quotient is rounded once.
+        """
+        return _quotient(totals.clamp_(-self._limit, self._limit), self.denominator, dtype)

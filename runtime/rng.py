@@ -14,6 +14,9 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -71,6 +74,41 @@ def generator_from(key: bytes, device: torch.device) -> torch.Generator:
     return generator
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """The identity of the noise of votes start … stop - 1 of one input.
+
+    Args:
+        seed: seed of the run, in [0, 2^63).
+        index: index of the input, at least 0.
+        purpose: "selection", "estimation" or "prediction"; streams of different purposes are independent.
+        start, stop: 0 ≤ start < stop.
+
+    Raises:
+        ValueError: for a value outside these ranges.
+    """
+
+    seed: int
+    index: int
+    purpose: str
+    start: int
+    stop: int
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+        if self.purpose not in PURPOSES:
+            raise ValueError(f"purpose must be one of {', '.join(PURPOSES)}, got {self.purpose!r}")
+        if isinstance(self.index, bool) or not isinstance(self.index, Integral) or self.index < 0:
+            raise ValueError(f"input index must be an integer of at least 0, got {self.index!r}")
+        if not 0 <= self.start < self.stop:
+            raise ValueError(f"votes must be a range from 0 upwards, got {self.start} to {self.stop}")
+
+    @property
+    def votes(self) -> int:
+        """How many."""
+        return self.stop - self.start
+
+
 def block_key(seed: int, index: int, purpose: str, block: int) -> bytes:
     """The identity of one block, as a text that no other block has.
 
@@ -93,6 +131,51 @@ def block_key(seed: int, index: int, purpose: str, block: int) -> bytes:
 def block_generator(seed: int, index: int, purpose: str, block: int, device: torch.device) -> torch.Generator:
     """A fresh generator on `device` for one block; arguments as in `block_key`."""
     return generator_from(block_key(seed, index, purpose, block), device)
+
+
+def sampled_blocks(
+    sample: Callable[..., torch.Tensor],
+    stretch: Stretch,
+    shape: tuple[int, ...],
+    dtype: torch.dtype,
+    device: torch.device,
+) -> torch.Tensor:
+    """The noise [votes, *shape] of a stretch that begins at a multiple of 64, block by block.
+
+    Args:
+        sample: (shape, generator, dtype=…) → Tensor, as `Noise.sample`.
+    """
+    blocks = [
+        sample(
+            (BLOCK, *shape),
+            block_generator(stretch.seed, stretch.index, stretch.purpose, block, device),
+            dtype=dtype,
+        )
+        for block in range(stretch.start // BLOCK, -(-stretch.stop // BLOCK))
+    ]
+    return torch.cat(blocks)[: stretch.votes]
+
+
+def gathered(stretches: Sequence[Stretch], most: int, unit: int = 1) -> Iterator[list[Stretch]]:
+    """The same votes in the same order, in groups of at most `most` votes; stretches are cut at multiples of `unit` only,
+    which `most` must be a multiple of."""
+    group: list[Stretch] = []
+    room = most
+    for stretch in stretches:
+        start = stretch.start
+        while start < stretch.stop:
+            taken = min(room, stretch.stop - start)
+            if taken < stretch.stop - start:
+                taken -= taken % unit
+            if taken:
+                group.append(replace(stretch, start=start, stop=start + taken))
+                start += taken
+                room -= taken
+            if start < stretch.stop or not room:
+                yield group
+                group, room = [], most
+    if group:
+        yield group
 
 
 def named_generator(seed: int, name: str, device: torch.device) -> torch.Generator:

@@ -77,6 +77,26 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
     return found
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """Votes start … start + votes.n - 1 of one input for one purpose.
+
+    Attributes:
+        index, purpose: what the votes are votes of.
+        start: number of the first vote, a multiple of 64.
+        votes: their counts.
+        seconds: time spent counting them.
+        finished_label: true class of an input that these votes decide; None while it is open.
+    """
+
+    index: int
+    purpose: str
+    start: int
+    votes: Votes
+    seconds: float
+    finished_label: int | None = None
+
+
 class RunStore:
     """A run folder open for writing; a context manager that holds the folder's lock.
 
@@ -293,26 +313,27 @@ class RunStore:
         seconds: float,
         finished_label: int | None = None,
     ) -> None:
-        """Commits one chunk of votes, and with the last one that the input is finished, in one transaction.
+        """Commits one chunk; arguments as of `Chunk`, errors as of `record_all`."""
+        self.record_all(run, [Chunk(index, purpose, start, votes, seconds, finished_label)])
 
-        Args:
-            run, index, purpose: what the votes are votes of.
-            start: number of the first vote, a multiple of 64.
-            votes: votes start … start + votes.n - 1.
-            seconds: time spent counting them.
-            finished_label: true class of an input that these votes decide.
+    def record_all(self, run: str, chunks: Sequence[Chunk]) -> None:
+        """Commits chunks of votes, and which inputs they finish, in one transaction: all of them, or after a crash none.
 
         Raises:
-            StorageFull: the disk is full; nothing of this chunk is then recorded.
+            StorageFull: the disk is full; nothing of these chunks is then recorded.
         """
-        row = (run, index, purpose, start, votes.n, votes.failed, json.dumps(votes.counts), seconds)
         with translated(self.path):
             database = self._database
             with database:
                 database.execute("BEGIN IMMEDIATE")
-                database.execute(f"INSERT INTO chunk VALUES ({', '.join('?' * 8)})", row)
-                if finished_label is not None:
-                    database.execute(_FINISH, (run, index, finished_label, run, index, run, index))
+                for chunk in chunks:
+                    votes = chunk.votes
+                    row = (votes.n, votes.failed, json.dumps(votes.counts), chunk.seconds)
+                    place = (run, chunk.index, chunk.purpose, chunk.start)
+                    database.execute(f"INSERT INTO chunk VALUES ({', '.join('?' * 8)})", (*place, *row))
+                    if chunk.finished_label is not None:
+                        of = (run, chunk.index)
+                        database.execute(_FINISH, (*of, chunk.finished_label, *of, *of))
 
 
 _TOTAL = "(SELECT coalesce(sum(n), 0) FROM chunk WHERE run = ? AND input = ? AND purpose = '{}')"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
 from runtime.engine import PreparedJob, certify_job, network_path, prepare, train_job
 from runtime.job import job_from
+from runtime.rng import Stretch
+from runtime.sampling import Launched, VoteSampler
 from runtime.smooth import SmoothedClassifier
 from runtime.store import RunStore, load_runs
 
@@ -64,15 +68,15 @@ def test_a_stored_run_is_what_the_smoothed_classifier_says(
 def test_a_fault_in_a_worker_reaches_the_caller_and_keeps_what_was_recorded(
     prepared: PreparedJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runtime import engine
-
-    def failing(*arguments: object, **keys: object) -> object:
-        if keys["index"] == 2:
+    def failing(
+        sampler: VoteSampler, stretches: Sequence[Stretch], centres: Sequence[torch.Tensor]
+    ) -> Launched:
+        if any(stretch.index == 2 for stretch in stretches):
             raise ValueError("broken input")
-        return counted(*arguments, **keys)  # type: ignore[arg-type]
+        return launch(sampler, stretches, centres)
 
-    counted = engine.count_votes
-    monkeypatch.setattr(engine, "count_votes", failing)
+    launch = VoteSampler.launch
+    monkeypatch.setattr(VoteSampler, "launch", failing)
     with pytest.raises(ValueError, match="broken input"):
         run(prepared, tmp_path / "a")
     finished = [result.index for result in load_runs(tmp_path / "a")[0].inputs]
@@ -80,7 +84,7 @@ def test_a_fault_in_a_worker_reaches_the_caller_and_keeps_what_was_recorded(
     with RunStore(tmp_path / "a", None) as store:
         kept = [store.chunks("uniform-0.5", index) for index in (0, 1, 3)]
         assert all(chunks["selection"] for chunks in kept) and not store.chunks("uniform-0.5", 2)["selection"]
-    monkeypatch.setattr(engine, "count_votes", counted)
+    monkeypatch.setattr(VoteSampler, "launch", launch)
     run(prepared, tmp_path / "a")
     run(prepared, tmp_path / "b")
     resumed, whole = (load_runs(tmp_path / name)[0] for name in "ab")

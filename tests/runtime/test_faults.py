@@ -84,13 +84,13 @@ def test_a_database_that_another_program_has_locked_is_one_line(
 
 
 def test_a_disk_that_fills_up_costs_no_count(tmp_path: Path, called: Command) -> None:
-    flags = "--family laplace --sigma 0.5 --inputs 6 --n 640 --chunk 64 --epochs 1 --architecture mlp --device cpu --quiet".split()
+    flags = "--family laplace --sigma 0.5 --inputs 60 --n 640 --chunk 64 --epochs 1 --architecture mlp --device cpu --quiet".split()
     assert called("train", *flags, "--out", "run").returncode == 0
     size = max(path.stat().st_size for path in (tmp_path / "run").rglob("*") if path.is_file())
 
     def limited() -> None:  # writes beyond this size fail, as on a full disk
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 60_000, size + 60_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20_000, size + 20_000))
 
     full = subprocess.run(
         [sys.executable, "-m", "runtime", "certify", *flags, "--out", "run"],

@@ -138,7 +138,7 @@ class Hungry(torch.nn.Module):
 def test_smaller_batches_have_the_same_votes(image: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     from runtime import sampling
 
-    monkeypatch.setattr(sampling, "_rows", lambda device, step: step)  # as on an accelerator
+    monkeypatch.setattr(sampling.VoteSampler, "fixed_shape", False)  # as on an accelerator
     identity = {"seed": 3, "index": 1, "purpose": "estimation", "start": 0, "stop": 1500}
     reference = count_votes(Hungry(10**6), image, NOISE, 2, **identity)  # type: ignore[arg-type]
     hungry = Hungry(200)
@@ -147,7 +147,7 @@ def test_smaller_batches_have_the_same_votes(image: torch.Tensor, monkeypatch: p
 
 
 def test_too_little_memory_for_one_block_is_an_error(image: torch.Tensor) -> None:
-    with pytest.raises(ValueError, match="too little memory for 64 votes"):
+    with pytest.raises(ValueError, match="too little memory for 256 votes"):
         count_votes(Hungry(10), image, NOISE, 2, seed=0, index=0, purpose="estimation", start=0, stop=100)
 
 
@@ -156,7 +156,7 @@ def test_measurements_take_what_fits(image: torch.Tensor) -> None:
     assert invariance(Hungry(20), inputs, 2).inputs == 16
     with pytest.raises(ValueError, match="too little memory for the network with one input"):
         invariance(Hungry(0), inputs, 2)
-    with pytest.raises(ValueError, match="too little memory for 64 votes"):
+    with pytest.raises(ValueError, match="too little memory for 256 votes"):
         SmoothedClassifier(Hungry(20), NOISE, 2).certify(image, n=100)
 
 
@@ -175,5 +175,5 @@ def test_a_model_that_changes_its_class_count_is_refused(image: torch.Tensor) ->
         calls.append(len(x))
         return x.flatten(1)[:, : 2 if len(calls) < 3 else 3]
 
-    with pytest.raises(ValueError, match=r"logits of shape \(64, 2\), got \(64, 3\)"):
+    with pytest.raises(ValueError, match=r"logits of shape \(256, 2\), got \(256, 3\)"):
         count_votes(growing, image, NOISE, 2, seed=0, index=0, purpose="estimation", start=0, stop=1000)

@@ -13,6 +13,7 @@ import torch
 from runtime.confidence import lower_bound
 from runtime.grid import GridNoise
 from runtime.noise import Noise
+from runtime.rng import Stretch
 from runtime.sampling import count_votes
 from runtime.smooth import SmoothedClassifier
 from tests.runtime.integer_noise import gaussian, probabilities, thresholds_of
@@ -106,7 +107,7 @@ def test_two_floats_leak_and_their_integer_sum_does_not() -> None:
     grid = GridNoise(PIXEL, Q, THRESHOLDS)
     leaking, sound = [], []
     for m in (64, 63):
-        j, _ = grid.integers(0, 0, "estimation", 0, 99_968, torch.device("cpu"))
+        j, _ = grid.integers([Stretch(0, 0, "estimation", 0, 99_968)], torch.device("cpu"))
         z = (torch.tensor(m / Q) + j.float() / Q).view(-1, 1, 1, 1)
         leaking.append(float(classifier(z)[:, 1].mean()))
         votes = count_votes(

@@ -12,6 +12,7 @@ from scipy.stats import chisquare
 from runtime.grid import SAMPLED, GridNoise, check_denominator, grid_of, numerators
 from runtime.inversion import OUTSIDE, Inversion, Thresholds
 from runtime.noise import Noise
+from runtime.rng import Stretch
 from runtime.sampling import Votes, count_votes
 from tests.runtime.integer_noise import Cdf, cauchy, gaussian, probabilities, thresholds_of, uniform
 
@@ -26,7 +27,7 @@ def drawn(
     grid: GridNoise, start: int = 0, stop: int = 64, **identity: object
 ) -> tuple[torch.Tensor, torch.Tensor]:
     given: dict[str, object] = {"seed": 1, "index": 2, "purpose": "estimation", **identity}
-    return grid.integers(start=start, stop=stop, device=CPU, **given)  # type: ignore[arg-type]
+    return grid.integers([Stretch(start=start, stop=stop, **given)], CPU)  # type: ignore[arg-type]
 
 
 def mapped(inversion: Inversion, uniform_words: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -14,7 +14,7 @@ from runtime.grid import SAMPLED, grid_of
 from runtime.grid_choice import check_setting, choose_grid
 from runtime.job import job_from
 from runtime.noise import Noise
-from runtime.sampling import Votes
+from runtime.sampling import Launched, Votes
 from runtime.store import RunStore, load_runs
 from tests.runtime.conftest import Command
 
@@ -121,16 +121,14 @@ def test_a_job_warns_of_a_network_that_is_no_fixed_function(tmp_path: Path) -> N
 
 
 def test_failed_votes_are_reported(called: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from runtime import engine
-
-    monkeypatch.setattr(engine, "count_votes", _one_failed)
+    monkeypatch.setattr(Launched, "votes", _one_failed)
     done = called("certify", "--family", "exp_linf", *SMALL, "--out", "run")
     assert done.returncode == 0, done.stderr
     assert "warning: run exp_linf-0.5: 2 of 512 votes failed" in done.stderr
 
 
-def _one_failed(*arguments: object, start: int, stop: int, **rest: object) -> Votes:
-    return Votes((stop - start - 1, *(0 for _ in range(9))), 1)
+def _one_failed(launched: Launched) -> list[Votes]:
+    return [Votes((sum(row) - 1, *(0 for _ in row[2:])), 1) for row in launched._counts.tolist()]
 
 
 def test_the_built_in_job_lies_on_a_grid() -> None:

@@ -115,7 +115,7 @@ def test_memory_is_bounded_by_the_batch(image: torch.Tensor) -> None:
 
 @pytest.mark.parametrize("width", [9, 11, 1000])
 def test_wrong_number_of_classes_is_refused(width: int, image: torch.Tensor) -> None:
-    with pytest.raises(ValueError, match=rf"\(64, {width}\).*num_classes"):
+    with pytest.raises(ValueError, match=rf"\(256, {width}\).*num_classes"):
         votes(lambda x: torch.zeros(len(x), width), image)  # type: ignore[arg-type]
 
 
