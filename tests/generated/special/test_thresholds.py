@@ -81,8 +81,9 @@ def test_growth_is_that_of_the_highest_scores(name: str) -> None:
     phi = weight * (law.cap.jump + np.concatenate([[0.0], np.cumsum((mass * score)[order])]))
     nodes = (curve.p > 1e-9) & (curve.p < p[-1])
     assert nodes.sum() > 1000
-    near = 1e-4 if name == "kinks nobody declared" else 3e-6  # no bound is known on a sliver around those
-    assert np.allclose(curve.phi[nodes], np.interp(curve.p[nodes], p, phi), rtol=near, atol=0.0)
+    ratio = curve.phi[nodes] / np.interp(curve.p[nodes], p, phi) - 1.0
+    near = 1e-4 if name == "kinks nobody declared" else 3e-6  # a sliver around those counts in full: upwards only
+    assert -3e-6 < ratio.min() and ratio.max() < near
 
 
 @pytest.mark.parametrize("name", sorted(LAWS))
@@ -91,9 +92,9 @@ def test_nodes_are_those_of_a_concave_growth(name: str) -> None:
     curve = radial_curve(weight, RadialLaw(density, exponent))
     assert np.all(np.diff(curve.phi) <= 0.0)
     # each node is a bound by itself, with errors of its own: a score next to its zero is known absolutely
-    assert np.all(np.diff(curve.slope) >= -1e-9 * curve.slope[1:] - 1e-14 * curve.slope.max())
+    assert np.all(np.diff(curve.slope) >= -1e-9 * curve.slope[1:] - 2e-15 * curve.slope.max())
     fall, width = -np.diff(curve.phi), -np.diff(curve.p)
-    assert np.all(fall >= curve.slope[:-1] * width * (1.0 - 1e-9) - 2e-11 * curve.phi[:-1])
+    assert np.all(fall >= curve.slope[:-1] * width * (1.0 - 1e-9) - 1e-11 * curve.phi[:-1])
 
 
 @pytest.mark.parametrize("exponent", [10.0, 3072.0, 150528.0])
@@ -105,8 +106,7 @@ def test_growth_near_a_bound_by_the_beta_law(exponent: float, k: float) -> None:
     growth = 0.5 * (exponent + k) * sc.betainc(k, exponent, sc.betaincinv(k + 1.0, exponent, 2.0 * p))
     ratio = phi / growth - 1.0
     assert np.all(ratio > -1e-11)  # SciPy's own error
-    near = (
-        1e-8 if k < 1.0 and exponent > 1e5 else 1e-9
-    )  # what is proved next to a pole of the score, far out in the law
-    assert np.all(np.abs(ratio[p > 1e-5]) < near)
+    # what is proved next to a pole of the score, far out in the law, costs up to 6e-9
+    far = 6e-9 if k < 1.0 and exponent > 1e5 else 1e-9
+    assert np.all(np.abs(ratio[p > 1e-3]) < 1e-9) and np.all(np.abs(ratio[p > 1e-5]) < far)
     assert np.all(ratio < 0.1)  # next to the bound loose, where no radius notices
