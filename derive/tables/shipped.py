@@ -29,10 +29,12 @@ Names = Callable[[Record, str, dict[str, float]], tuple[str, str]]
 DIMENSIONS = (64, 784, 3072, 12288, 150528)
 """8 by 8 digits, MNIST, CIFAR, 64 by 64 and ImageNet images."""
 
-COMPOSED: tuple[tuple[str, dict[str, int], tuple[int, ...]], ...] = (
-    ("laplace", {}, (64, 784, 3072)),
-    ("logistic", {}, (784, 3072)),
-    ("hyperbolic_secant", {}, (3072,)),
+COMPOSED: tuple[tuple[str, dict[str, sp.Rational], tuple[int, ...]], ...] = (
+    ("laplace", {}, (64, 784, 3072, 12288)),
+    ("logistic", {}, (64, 784, 3072)),
+    ("hyperbolic_secant", {}, (784, 3072)),
+    ("generalized_normal", {"p": sp.Rational(3, 2)}, (784, 3072)),
+    ("generalized_normal", {"p": sp.Integer(3)}, (784, 3072)),
 )
 """Product noise against linf: density, parameters, dimensions."""
 
@@ -107,11 +109,11 @@ def _cdf_fault(path: Path, specs: Mapping[str, Spec]) -> str:
 def shipped_requests() -> Iterator[Request]:
     """Every shipped table: the dimensions and parameters of the published experiments, and around them."""
     for name, adversary, dim, parameters in _sets():
-        values = {key: sp.Integer(value) for key, value in parameters.items()}
+        values = {key: sp.Rational(value) for key, value in parameters.items()}
         yield Request(find_spec(name), adversary, dim, values)
 
 
-def _sets() -> Iterator[tuple[str, str, int, dict[str, int]]]:
+def _sets() -> Iterator[tuple[str, str, int, Mapping[str, int | sp.Rational]]]:
     for d in DIMENSIONS:
         yield "exp_l2", "2", d, {"k": 1, "j": 0}
         for j in (d - 8, d // 2):

@@ -165,7 +165,9 @@ def test_radii_of_powers_agree_with_the_gamma_law(k: float, j: float, exponent: 
     terms = tuple(term for term in ((k, k - 1.0), (j, -1.0)) if term[0])
     gamma = GreedySet(weight, GammaLaw((exponent, -j) if j else (exponent,), 1.0, k), terms).curve()
     values = radial_curve(weight, RadialLaw(power(k, j), exponent))(prepare(RHO))
-    expected = gamma(prepare(RHO))  # both are bounds from below, and further apart at the last doubles below 1
+    expected = gamma(
+        prepare(RHO)
+    )  # both are bounds from below, and further apart at the last doubles below 1
     for near, share in ((RHO <= 1.0 - 1e-9, 3e-10), (RHO <= 1.0 - 1e-12, 1e-9), (RHO <= 1.0, 2e-9)):
         assert np.allclose(values[near], expected[near], rtol=share, atol=0.0)
 

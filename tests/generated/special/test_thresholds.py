@@ -82,7 +82,9 @@ def test_growth_is_that_of_the_highest_scores(name: str) -> None:
     nodes = (curve.p > 1e-9) & (curve.p < p[-1])
     assert nodes.sum() > 1000
     ratio = curve.phi[nodes] / np.interp(curve.p[nodes], p, phi) - 1.0
-    near = 1e-4 if name == "kinks nobody declared" else 3e-6  # a sliver around those counts in full: upwards only
+    near = (
+        1e-4 if name == "kinks nobody declared" else 3e-6
+    )  # a sliver around those counts in full: upwards only
     assert -3e-6 < ratio.min() and ratio.max() < near
 
 
