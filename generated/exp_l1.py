@@ -49,6 +49,7 @@ ADVERSARIES = ("1", "2", "inf",)
 SHARPER_TABLES: dict[str, str] = {}
 """Shipped tables of sharper radii beside those that need none: file in generated/tables, SHA-256."""
 LAPLACE_TABLES: dict[str, str] = {
+    "laplace_linf_d12288.json": "53a8485414afd58c9368e50ea8365c68642ff2d636b1de21877b01838e0f4d8e",
     "laplace_linf_d3072.json": "69fd85b628a40610b0513a326207377bff3e8483e125df8b8e2797112b512717",
     "laplace_linf_d64.json": "66363ddca1728ebfeaac83dbf445205acf6a47e9e416f10107fd3b534066c5f4",
     "laplace_linf_d784.json": "7f452b803d987b92131059f55eebfcaa457f2e4fe5626ddfc8c4dd01909c210e",

@@ -50,9 +50,15 @@ SPEC_HASH = "f08e5ec1350b1c55"
 PARAMETERS: dict[str, float] = {"p": 2.0}
 PARAMETER_DOMAINS: dict[str, str] = {"p": "p>0"}
 ADVERSARIES = ("1", "2", "inf",)
-SHARPER_TABLES: dict[str, str] = {}
+SHARPER_TABLES: dict[str, str] = {
+    "generalized_normal_linf_d3072_p=1.5.json": "12fc4831775784e72dd8494d28c3354fc819d201ac55afb4e665d81ee3e0d9cf",
+    "generalized_normal_linf_d3072_p=3.json": "629d3369145dd32049e7ea82965305b35bf8717aef25037c4c2f8bb391cc6fd3",
+    "generalized_normal_linf_d784_p=1.5.json": "d6c5dc315b7e1a2a3382d2453b11e5028950e440be2e48d45ee3bbda17cd9262",
+    "generalized_normal_linf_d784_p=3.json": "1161399a6a86d20acdadca4798aeb3db4b1d98b24097b188da0e31f72ad12a03",
+}
 """Shipped tables of sharper radii beside those that need none: file in generated/tables, SHA-256."""
 LAPLACE_TABLES: dict[str, str] = {
+    "laplace_linf_d12288.json": "53a8485414afd58c9368e50ea8365c68642ff2d636b1de21877b01838e0f4d8e",
     "laplace_linf_d3072.json": "69fd85b628a40610b0513a326207377bff3e8483e125df8b8e2797112b512717",
     "laplace_linf_d64.json": "66363ddca1728ebfeaac83dbf445205acf6a47e9e416f10107fd3b534066c5f4",
     "laplace_linf_d784.json": "7f452b803d987b92131059f55eebfcaa457f2e4fe5626ddfc8c4dd01909c210e",

@@ -43,6 +43,7 @@ PARAMETER_DOMAINS: dict[str, str] = {}
 ADVERSARIES = ("1", "2", "inf",)
 SHARPER_TABLES: dict[str, str] = {
     "hyperbolic_secant_linf_d3072.json": "b87301823bf6304625eb5ff852ff0783c20af476d44e532fd6d03d20dc67adcf",
+    "hyperbolic_secant_linf_d784.json": "84682765c72d4d4c4a1e2bacdb5324aa1b60bd0a95f12d9a1b8b2e6febc2f7ba",
 }
 """Shipped tables of sharper radii beside those that need none: file in generated/tables, SHA-256."""
 

@@ -12,8 +12,9 @@ import torch
 from derive.query import query
 from derive.spec import SpecError, find_spec
 from derive.tables.composed import composed_file
+from derive.tables.shipped import COMPOSED
 from generated.registry import load
-from generated.special.lookup import VARIABLE
+from generated.special.lookup import VARIABLE, table_file
 from runtime import Noise
 
 DIM = 8
@@ -88,28 +89,25 @@ def test_what_cannot_be_composed_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "dim"),
+    ("name", "given", "dim"),
     [
-        ("laplace", 64),
-        ("laplace", 784),
-        ("laplace", 3072),
-        ("logistic", 784),
-        ("logistic", 3072),
-        ("hyperbolic_secant", 3072),
+        (name, {key: float(value) for key, value in given.items()}, dim)
+        for name, given, dims in COMPOSED
+        for dim in dims
     ],
 )
-def test_a_shipped_table_is_a_route_and_the_largest(name: str, dim: int) -> None:
+def test_a_shipped_table_is_a_route_and_the_largest(name: str, given: dict[str, float], dim: int) -> None:
     module = load(name)
-    assert f"{name}_linf_d{dim}.json" in module.SHARPER_TABLES
-    found = {route.source: route(RHO, 1.0) for route in module.routes(adversary="inf", dim=dim)}
+    assert table_file(name, "inf", dim, given) in module.SHARPER_TABLES
+    found = {route.source: route(RHO, 1.0) for route in module.routes(adversary="inf", dim=dim, **given)}
     composed = found.pop("composition")
     assert all(np.all(composed[3:] > 1.003 * other[3:]) for other in found.values())
     best = np.max([composed, *found.values()], axis=0)
-    assert np.array_equal(module.radius(RHO, adversary="inf", dim=dim), best)
-    assert "composition" in Noise(name, dim, scale=1.0).method("inf")
-    assert float(Noise(name, dim, scale=1.0).radius(0.99, adversary="inf")) == float(
-        module.radius(np.array([0.99]), adversary="inf", dim=dim)[0]
-    )
+    assert np.array_equal(module.radius(RHO, adversary="inf", dim=dim, **given), best)
+    noise = Noise(name, dim, scale=1.0, **given)
+    assert "composition" in noise.method("inf")
+    expected = module.radius(np.array([0.99]), adversary="inf", dim=dim, **given)
+    assert float(noise.radius(0.99, adversary="inf")) == float(expected[0])
 
 
 def test_a_shipped_table_that_is_not_the_one_listed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
