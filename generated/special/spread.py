@@ -34,7 +34,9 @@ def moment_error(law: RadialLaw, q: float) -> float:
     r = chart.radius(fine.nodes)[0] / chart.centre
     factor = r**q
     # r means the radius of x: off by the exponential, and by the distance of the float r from it next to a bound
-    doubt = factor * (q * (TRUSTED["exp"] + 8.0 + 4.0 * np.abs(fine.nodes)) + TRUSTED["pow"] * (1.0 + q)) * UNIT
+    doubt = (
+        factor * (q * (TRUSTED["exp"] + 8.0 + 4.0 * np.abs(fine.nodes)) + TRUSTED["pow"] * (1.0 + q)) * UNIT
+    )
     # on an ellipse |r| grows, and beyond half of a bound |bound - r|, as the exponential of the distance
     wide = np.exp((0.5 * (ELLIPSE + 1.0 / ELLIPSE) + 1.0) * fine.half)
     far = r.max(axis=1) * wide
