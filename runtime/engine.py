@@ -14,7 +14,7 @@ import torch
 from runtime.batching import BatchCounter
 from runtime.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from runtime.data import Dataset, load_dataset
-from runtime.data.images import rows_of
+from runtime.data.images import Chosen, rows_of
 from runtime.driver import Advance, Driver
 from runtime.fixed import invariance
 from runtime.given import given_network
@@ -63,7 +63,7 @@ def prepare(job: Job) -> PreparedJob:
     config = settled(job, dataset)
     grid = choose_grid(
         job.certify.grid,
-        {index: dataset.x_test[index] for index in indices},
+        Chosen(dataset.x_test, indices),
         {plan.name: plan.noise for plan in plans},
     )
     config["certify"]["grid"] = grid.setting

@@ -13,7 +13,7 @@ grid: what the sampler's own rounding does to its law is tested, not enclosed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import partial
 from numbers import Integral
@@ -86,17 +86,19 @@ def _on_grid(images: Iterable[torch.Tensor], denominator: int) -> bool:
     return True
 
 
-def grid_of(images: list[torch.Tensor]) -> int | None:
+def grid_of(images: Collection[torch.Tensor]) -> int | None:
     """A denominator up to 65535 of a grid that holds every entry of the inputs, exactly; None if there is none.
 
     Of a coarse grid (digits: k/16) a multiple that reaches 255 is taken, so that noise is not rounded coarsely.
 
     Args:
-        images: float32 or float64 tensors; one denominator serves all.
+        images: float32 or float64 tensors; one denominator serves all. They are gone through once for each denominator
+            tried, one at a time, so that they may be made when asked for.
     """
     if not images:
         return None
-    return next((denominator for denominator in _likely(images[0]) if _on_grid(images, denominator)), None)
+    likely = _likely(next(iter(images)))
+    return next((denominator for denominator in likely if _on_grid(images, denominator)), None)
 
 
 def _likely(image: torch.Tensor) -> Iterator[int]:

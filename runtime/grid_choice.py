@@ -60,7 +60,7 @@ def choose_grid(
 
     Args:
         setting: a denominator in [1, 65535], "auto" (the one that holds all inputs, if there is one) or "none".
-        images: the inputs to certify, by index.
+        images: the inputs to certify, by index; one at a time is asked for, and let go.
         noises: the noises, by name of the run.
 
     Raises:
@@ -69,7 +69,7 @@ def choose_grid(
     if setting == NONE:
         return GridChoice(None, MappingProxyType({}), (f"the grid is off: {_LEAK}",))
     if setting == AUTO:
-        denominator = grid_of(list(images.values()))
+        denominator = grid_of(images.values())
         if denominator is None:
             remark = f"the inputs lie on no grid k/q with q up to 65535: {_LEAK}"
             return GridChoice(None, MappingProxyType({}), (remark,))

@@ -5,7 +5,7 @@ A byte k becomes the float32 closest to k/255, so the grid of the data is kept e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol, overload
 
 import numpy as np
@@ -110,6 +110,29 @@ class LazyImages(_ByIndex):
                 "pass --resize and --crop to make them equal"
             )
         return made
+
+
+class Chosen(Mapping[int, torch.Tensor]):
+    """Some of the images by their index, each made when asked for and not kept.
+
+    Args:
+        images: all of them.
+        rows: the chosen indices.
+    """
+
+    def __init__(self, images: Images, rows: Sequence[int]) -> None:
+        self._images, self._rows = images, dict.fromkeys(rows)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        if index not in self._rows:
+            raise KeyError(index)
+        return self._images[index]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
 @overload

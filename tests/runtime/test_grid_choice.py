@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from runtime.data.images import Chosen, LazyImages
 from runtime.engine import examine_network, prepare
 from runtime.grid import SAMPLED, grid_of
 from runtime.grid_choice import check_setting, choose_grid
@@ -44,6 +46,32 @@ def test_an_input_off_the_grid_is_named() -> None:
         ValueError, match=r"certify\.grid: grid must be an integer denominator in \[1, 65535\]"
     ):
         job_from({"sigmas": [1.0], "noise": [{"family": "uniform"}], "certify": {"grid": 0}}, "test")
+
+
+@pytest.mark.parametrize(("setting", "levels"), [("auto", 255), ("auto", 4095), (255, 255)])
+def test_inputs_are_looked_at_one_by_one(setting: int | str, levels: int) -> None:
+    """Also where several denominators are tried; 40 images at once would be 40 times the memory."""
+    made: list[weakref.ref[torch.Tensor]] = []
+    most = 0
+
+    def image(index: int) -> torch.Tensor:
+        nonlocal most
+        one = torch.randint(0, levels + 1, (1, 8, 8), generator=torch.Generator().manual_seed(index)) / levels
+        made.append(weakref.ref(one))
+        most = max(most, sum(ref() is not None for ref in made))
+        return one
+
+    found = choose_grid(setting, Chosen(LazyImages(50, image), range(3, 43)), NOISES)
+    assert found.denominator == levels and len(made) > 40
+    assert most <= 3
+
+
+def test_chosen_images_are_those_of_their_indices() -> None:
+    chosen = Chosen(torch.arange(10.0), [7, 2])
+    assert list(chosen) == [7, 2] and len(chosen) == 2 and 3 not in chosen
+    assert [float(one) for one in chosen.values()] == [7.0, 2.0]
+    with pytest.raises(KeyError):
+        chosen[3]
 
 
 def archive(path: Path, levels: int | None) -> str:
