@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,12 +85,16 @@ def read_weights(path: Path) -> tuple[Any, str]:
     except OSError as error:
         raise ValueError(f"checkpoint {path} cannot be read: {error.strerror}") from None
     try:
-        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # torch's, about the pickle's protocol: what follows says more
+            warnings.simplefilter("ignore")
+            content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:
         named = re.search(r"GLOBAL ([\w.]+)|[Uu]nsupported (?:class|operand|global) ([\w.]+)", str(error))
         if named is not None:
+            asked = named[1] or named[2]
+            what = f"has the pickle instruction {asked}" if asked.isdigit() else f"asks to run {asked}"
             raise ValueError(
-                f"checkpoint {path} is not a file of plain weights: it asks to run {named[1] or named[2]}; "
+                f"checkpoint {path} is not a file of plain weights: it {what}; "
                 "nothing was run. Where you trust its origin, convert it once: c = torch.load(FILE, "
                 'weights_only=False); torch.save({"state_dict": c["state_dict"]}, NEW)'
             ) from None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,16 @@ _UNREADABLE = (
     NotImplementedError,
     MemoryError,
 )
+
+
+def _plain(path: Path, held: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    """One array of an archive; ValueError where it is of Python objects, which are pickles and are not read."""
+    try:
+        return np.asarray(held[name])
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: array {name} cannot be read ({error}); save images and labels as numbers, not as objects"
+        ) from None
 
 
 def digits() -> Dataset:
@@ -57,8 +68,8 @@ def archive(path: Path) -> Dataset:
             missing = [name for name in names if name not in held]
             if missing and missing != list(names[:2]):
                 raise ValueError(f"{path} lacks {', '.join(missing)}; it must hold {', '.join(names)}")
-            arrays = [np.asarray(held[name]) for name in names[len(missing) :]]
-            said = np.asarray(held["num_classes"]) if "num_classes" in held else None
+            arrays = [_plain(path, held, name) for name in names[len(missing) :]]
+            said = _plain(path, held, "num_classes") if "num_classes" in held else None
     except _UNREADABLE as error:
         reason = str(error) or type(error).__name__
         raise ValueError(f"{path} cannot be read as an .npz file: {reason}") from None
