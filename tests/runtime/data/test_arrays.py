@@ -71,6 +71,12 @@ def test_incomplete_missing_and_damaged_archives_are_refused(tmp_path: Path) -> 
             load_dataset(str(tmp_path / "bad.npz"))
 
 
+def test_arrays_of_objects_are_refused_unread(tmp_path: Path) -> None:
+    np.savez(tmp_path / "objects.npz", x_test=np.array([{}], dtype=object), y_test=np.array([1]))
+    with pytest.raises(ValueError, match=r"objects\.npz: array x_test cannot be read.*as numbers"):
+        load_dataset(str(tmp_path / "objects.npz"))
+
+
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(ValueError, match="digits"):
         load_dataset("mnist")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import os
+import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +175,16 @@ def test_a_file_that_would_run_code_is_refused_with_the_safe_way(tmp_path: Path)
         with pytest.raises(ValueError, match=r"asks to run [\w.]+; nothing was run.*torch\.save") as caught:
             load_foreign(path, SHAPE, None, "cifar10")
         assert "\n" not in str(caught.value) and not (tmp_path / "ran").exists()
+
+
+def test_a_plain_pickle_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "net.pt"
+    path.write_bytes(pickle.dumps(Hostile(str(tmp_path / "ran")), protocol=4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match=r"has the pickle instruction \d+; nothing was run") as caught:
+            load_foreign(path, SHAPE, None, "none")
+    assert "\n" not in str(caught.value) and not (tmp_path / "ran").exists()
 
 
 def test_networks_of_this_program_are_read_as_they_are(tmp_path: Path) -> None:
