@@ -17,15 +17,14 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from runtime.engine import certify_job, prepare
 from runtime.job import job_from
-from runtime.sampling import Votes
-from runtime.store import DATABASE, RunStore
+from runtime.store import DATABASE, Chunk, RunStore
 from tests.benchmarks.kills import Rows, certify, job_in, recorded
 
 SECTOR = 512
@@ -102,11 +101,11 @@ def left_over(before: Files, after: Files, chance: random.Random) -> Files:
 
 
 class _Watched(RunStore):
-    """A store that is cut at chosen transactions; each cut leaves a folder beside it."""
+    """A store whose power is cut at every other transaction, at random; each cut leaves a folder beside it."""
 
-    moments: frozenset[int] = frozenset()
     chance = random.Random()
     memory = 1
+    most = 0
 
     def __enter__(self) -> _Watched:
         self._database.execute(f"PRAGMA wal_autocheckpoint = {_PAGES}")
@@ -118,9 +117,8 @@ class _Watched(RunStore):
     def _committed(self) -> None:
         states = self._states
         states.append(Files.of(self.folder))
-        if len(states) - 1 in self.moments and len(states) > self.memory:
-            before, after = states[-1 - self.memory], states[-1]
-            self.cut(before, after)
+        if len(states) > self.memory and len(self.cuts) < self.most and self.chance.random() < 0.5:
+            self.cut(states[-1 - self.memory], states[-1])
         self._known.append(recorded(self.folder)[0])
 
     def cut(self, before: Files, after: Files) -> None:
@@ -142,17 +140,8 @@ class _Watched(RunStore):
         super().set_invariance(run, record)
         self._committed()
 
-    def record(
-        self,
-        run: str,
-        index: int,
-        purpose: str,
-        start: int,
-        votes: Votes,
-        seconds: float,
-        finished_label: int | None = None,
-    ) -> None:
-        super().record(run, index, purpose, start, votes, seconds, finished_label)
+    def record_all(self, run: str, chunks: Sequence[Chunk]) -> None:
+        super().record_all(run, chunks)
         self._committed()
 
 
@@ -163,7 +152,7 @@ def cut_jobs(
 
     Args:
         folder: an empty folder for inputs, network and runs.
-        cuts: number of power cuts: at different transactions of a job, and while its store is closed; then of another job.
+        cuts: number of power cuts: at different transactions of a job and while its store is closed, then of the next job.
         seed: of the moments and of what is lost.
         inputs, targets: as in `tests.benchmarks.kills.job_in`.
         memory: transactions whose writes may be lost; with more than 1 the disk lies about what it flushed.
@@ -177,9 +166,7 @@ def cut_jobs(
     made = torn = 0
     while made < cuts and kept and equal:
         store = _Watched(folder / f"run-{made}", prepared.config, prepared.plans)
-        store.chance, store.memory = chance, memory
-        later = range(memory, len(expected[0]))
-        store.moments = frozenset(chance.sample(later, min(cuts - made - 1, len(later))))
+        store.chance, store.memory, store.most = chance, memory, cuts - made - 1
         with store:
             certify_job(prepared, store, lambda line: None, lambda run: None)
             last = Files.of(store.folder)

@@ -17,4 +17,4 @@ def test_power_cuts_end_with_the_counts_of_an_undisturbed_job(targets: bool, tmp
 
 
 def test_a_disk_that_loses_what_it_flushed_is_noticed(tmp_path: Path) -> None:
-    assert not cut_jobs(tmp_path, 12, seed=2, inputs=2, memory=4).kept
+    assert not cut_jobs(tmp_path, 16, seed=2, inputs=2, memory=3).kept
