@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import reduce
 
 from flint import arb, arb_poly, arb_series, ctx
 
@@ -23,6 +24,8 @@ from derive.enclosure.taylor import Undecided, coefficients, constant_term
 
 FOLLOWED, NEAR, WIDER = 10, 2.0**-40, (1.03, 1.3)
 """Newton's steps for a level, the last one's size, and how much wider than by its first order a range of levels is guessed."""
+WIDE = 0.25
+"""Ranges of log r wider than this are taken in parts."""
 
 
 @dataclass(frozen=True)
@@ -179,8 +182,7 @@ class Shares:
         where = self._between(panel, levels, near)
         if not (bool(where > -700) and bool(where < law.ceiling)):
             raise Undecided("psi does not reach this level")
-        with Terms(2):
-            steepness, bend = coefficients(law.steepness.series(arb_series([hull(u, where), 1])), 2)
+        steepness, bend = self._steepness(u, where)
         there = law.steepness.at(where)
         if not (bool(steepness > 0) and bool(there > 0)):
             raise Undecided("psi is too flat here")
@@ -195,6 +197,19 @@ class Shares:
             series = coefficients(inverse(law, where, goal), path.count + path.from_zero)
         series[0] = ratio
         return arb_series(series)
+
+    def _steepness(self, one: arb, other: arb) -> tuple[arb, arb]:
+        """The steepness and its slope between two balls of log r: wide balls in parts, as their exponentials would reach to 0."""
+        whole = hull(one, other)
+        low, width = whole.lower(), 2 * whole.rad()
+        parts = 1 + int(float(width) / WIDE)
+        found: list[tuple[arb, arb]] = []
+        with Terms(2):
+            for k in range(parts):
+                part = whole if parts == 1 else hull(low + width * k / parts, low + width * (k + 1) / parts)
+                steepness, bend = coefficients(self.law.steepness.series(arb_series([part, 1])), 2)
+                found.append((steepness, bend))
+        return reduce(hull, (s for s, _ in found)), reduce(hull, (b for _, b in found))
 
     def _near(self, panel: Radii, level: arb, side: int) -> arb:
         """About log s for the panel's middle and this level (of the sign of the side), from the last one found there."""

@@ -15,6 +15,7 @@ from derive.enclosure.boxes import PathBox, Radii, Shares
 from derive.enclosure.caps import Shift, cap_mass
 from derive.enclosure.cells import Path, Remainder
 from derive.enclosure.cosine import log_norm
+from derive.enclosure.floor import Floor
 from derive.enclosure.radial import RadialDensity
 from derive.enclosure.search import FloatLaw
 from derive.enclosure.series import Terms
@@ -262,8 +263,13 @@ class _Bound:
             if len(signs) == 1 and bool(rest * most < self.drop):
                 constant = panel.mass * signs.pop() / 2
                 return [[constant] + [arb(0)] * (self.count - 1)] * len(self.boxes), rest * most
+        slack = arb(0)
+        if side < 0 and not self.path.first and any(cosine.series is None for cosine in cosines):
+            floor = Floor.of(shares.law, u, self.boxes, self.drop / most, self.count)
+            cosines = [floor.cosine(u, box) for box in self.boxes]
+            slack = (floor.rest * most).upper()
         terms = [coefficients(shares.share(cosine, self.count), self.count) for cosine in cosines]
-        return [[panel.mass * c for c in one] for one in terms], arb(0)
+        return [[panel.mass * c for c in one] for one in terms], slack
 
     def _sum(self, parts: list[_Part]) -> Remainder:
         slack = sum((one.slack for one in parts), self.slack)
