@@ -118,13 +118,11 @@ def _sets() -> Iterator[tuple[str, str, int, Mapping[str, int | sp.Rational]]]:
         yield "exp_l2", "2", d, {"k": 1, "j": 0}
         for j in (d - 8, d // 2):
             yield "exp_l2", "2", d, {"k": 2, "j": j}
-        if d == 64:  # low dimensions take many cells; further tables are compiled where they are wanted
-            yield "exp_l2", "2", d, {"k": 4, "j": 0}
-            continue
         yield "pow_l2", "2", d, {"k": 2, "a": d // 2 + 10}
         yield "hyperbolic_l2", "2", d, {}
         for k in (4, 10):
-            yield "exp_l2", "2", d, {"k": k, "j": 0}
+            if (d, k) != (64, 10):  # hundreds of cells: compiled where it is wanted
+                yield "exp_l2", "2", d, {"k": k, "j": 0}
         for a in (d + 4, d + 16, d + 128):
             yield "pow_l2", "2", d, {"k": 2, "a": a}
     for name, parameters, dims in COMPOSED:

@@ -20,7 +20,8 @@ from derive.enclosure.taylor import Undecided, coefficients
 from derive.enclosure.witness import level_set_ball
 from derive.formula import r
 
-DIM, COUNT, POWER = 33, 8, 40
+DIM, COUNT, POWER, BOXES = 33, 8, 40, 15
+MIDDLES = range(1 - BOXES, BOXES, 2)
 ALLOWED = arb("1e-12")
 CENTRE, HALF = arb("0.9"), arb("0.05")
 TERMS = (arb(16), arb(10))
@@ -40,7 +41,7 @@ def law() -> Shares:
 
 def problem(shares: Shares) -> tuple[Radii, list[PathBox], Floor]:
     panel = shares.radii(arb("-0.15"), arb("-0.14"))
-    boxes = [PathBox.of(CENTRE, HALF, TERMS, arb(2 * k - 2, 1) / 3, COUNT) for k in range(3)]
+    boxes = [PathBox.of(CENTRE, HALF, TERMS, arb(middle, 1) / BOXES, COUNT) for middle in MIDDLES]
     return panel, boxes, Floor.of(shares.law, panel, boxes, ALLOWED, COUNT)
 
 
@@ -79,8 +80,8 @@ def test_the_cosine_holds_the_new_radius_everywhere() -> None:
     panel, boxes, floor = problem(shares)
     kinds = set()
     for x, u in PLACES:
-        for box, middle in zip(boxes, (-2, 0, 2), strict=True):
-            if not bool(abs(3 * x - middle) <= 1):
+        for box, middle in zip(boxes, MIDDLES, strict=True):
+            if not bool(abs(BOXES * x - middle) <= 1):
                 continue
             found = floor.cosine(panel, box)
             assert found.series is not None
@@ -91,7 +92,8 @@ def test_the_cosine_holds_the_new_radius_everywhere() -> None:
             for outer, inner in zip(
                 [found.value, *coefficients(found.series, COUNT)[1:]], exact, strict=True
             ):
-                assert outer.overlaps(inner) and bool(outer.rad() < 1e9)
+                assert outer.overlaps(inner) and bool(outer.rad() < 1e10)
+            assert bool(found.value.rad() < 0.1)
     assert kinds == {True, False}
 
 
