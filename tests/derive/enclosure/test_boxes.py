@@ -105,3 +105,18 @@ def test_shares_are_those_of_the_cosine() -> None:
 def test_the_least_dimension_has_derivatives_enough() -> None:
     law = SmoothLaw(RadialDensity(r, sp.Integer(SMOOTH)), SMOOTH, arb("1e-3"))
     assert law.nodes + 1 <= (SMOOTH - 1) / 2  # the first cell asks for one order more
+
+
+def test_the_steepness_over_a_wide_range_stays_positive_and_holds_every_value() -> None:
+    """One ball of e^(2u) over such a range would reach below 0."""
+    shares = SmoothLaw(RadialDensity(68 * sp.log(1 + r**2), sp.Integer(DIM)), DIM, arb("1e-3")).shares
+    low, high = arb(-0.9), arb(0.1)
+    with Terms(1):
+        whole = constant_term(shares.law.steepness.series(arb_series([low.union(high)])))
+    steepness, bend = shares._steepness(low, high)
+    assert bool(steepness > 0) and not bool(whole > 0)
+    for k in range(11):
+        u = low + (high - low) * k / 10
+        square = (2 * u).exp()
+        assert contains(steepness, 136 * square / (1 + square))
+        assert contains(bend, 272 * square / (1 + square) ** 2)
