@@ -125,6 +125,7 @@ def _sets() -> Iterator[tuple[str, str, int, Mapping[str, int | sp.Rational]]]:
                 yield "exp_l2", "2", d, {"k": k, "j": 0}
         for a in (d + 4, d + 16, d + 128):
             yield "pow_l2", "2", d, {"k": 2, "a": a}
+        yield "pow_l2", "2", d, {"k": 1, "a": d + 10}
     for name, parameters, dims in COMPOSED:
         for d in dims:
             yield name, "inf", d, parameters
