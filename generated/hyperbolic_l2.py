@@ -19,8 +19,8 @@ Radii at scale 1, for rho > 1/2 (0 below):
 
 Verified when this file was written:
     proved    R(1/2) = 0
-    enclosed  4 shipped tables: proved by ball arithmetic to lie below the level-set radius at every double rho
-    enclosed  1 radii (dim 3072): none above its ball-arithmetic lower end, all within 1e-12 of it (relative)
+    enclosed  5 shipped tables: proved by ball arithmetic to lie below the level-set radius at every double rho
+    enclosed  2 radii (dim 64, 3072): none above its ball-arithmetic lower end, all within 1e-11 of it (relative)
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ TABLES: dict[str, str] = {
     "hyperbolic_l2_l2_d12288.json": "974225e789a6da827bfec505a888869e2965f2d030224ac26a32e0cb38b68fbc",
     "hyperbolic_l2_l2_d150528.json": "74da148addf7a9672d97cf7b1a830bcd4fd4417eaaa2320ec659796d4e2f870d",
     "hyperbolic_l2_l2_d3072.json": "d4180bd8f723f653146cec23d58a8ad0ab4cd49c3ddb3a153c0dc0d8d7218a03",
+    "hyperbolic_l2_l2_d64.json": "e2659aa442755921a37379370b069d35186a47fae23a98ef7e94f14a2c6564d7",
     "hyperbolic_l2_l2_d784.json": "c16732f6e9ce52610457f7b8c1134f15811ea3255021041ab57563c2aef603f7",
 }
 """Shipped tables of proved radii: file in generated/tables, SHA-256."""
