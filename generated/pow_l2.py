@@ -19,7 +19,7 @@ Radii at scale 1, for rho > 1/2 (0 below):
 
 Verified when this file was written:
     proved    the Pearson identity of the radial law; R(1/2) = 0
-    enclosed  24 shipped tables: proved by ball arithmetic to lie below the level-set radius at every double rho
+    enclosed  25 shipped tables: proved by ball arithmetic to lie below the level-set radius at every double rho
     enclosed  1 radii (dim 3072): none above its ball-arithmetic lower end, all within 1e-10 of it (relative)
 """
 
@@ -47,6 +47,7 @@ TABLES: dict[str, str] = {
     "pow_l2_l2_d12288_a=12416_k=2.json": "8e2ff227dadb4ce2008cd8e54c40dc142f797376670cc3f10028f7cce78f3846",
     "pow_l2_l2_d12288_a=6154_k=2.json": "484549b5e5b065b35da6f55db6fc50e18deebee51b8e4cf92567a459dc8e7ada",
     "pow_l2_l2_d150528_a=150532_k=2.json": "8251456c34f4c14c3a52a6138e78fc7108c6bb9c39883bfae805a21da0a78f0f",
+    "pow_l2_l2_d150528_a=150538_k=1.json": "d2f6f84a0342a11c80eb171c298a94a87cb1cdb5f8ee6aa236c5c0a5dc20698d",
     "pow_l2_l2_d150528_a=150544_k=2.json": "1481c7b667360c319498b4c608254e7e026c297988d6628a456c9123f5052395",
     "pow_l2_l2_d150528_a=150656_k=2.json": "72984d040e529709e0f69016f9f154fca8570cd63dfad07430e4abadbbd2ab80",
     "pow_l2_l2_d150528_a=75274_k=2.json": "e48698b70c7c8d27386a13f0c4def67de8df7c2768baa116096e3883f76f7261",
