@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +18,27 @@ import numpy as np
 from generated import registry
 from generated.special.lookup import table_file
 from runtime.atomic import write_atomically
+from runtime.certificate import selected_class
 from runtime.data import load_dataset
 from runtime.job import job_from
 from runtime.noise import Noise, adversary_name
-from runtime.procedure import joined
-from runtime.reader import DATABASE, StoredInput, StoredRun, configuration, load_input, opened, result_of
+from runtime.procedure import Procedure, joined
+from runtime.reader import (
+    DATABASE,
+    StoredInput,
+    StoredRun,
+    configuration,
+    load_input,
+    opened,
+    result_of,
+    stored_inputs,
+    stored_runs,
+)
 from runtime.report.rounding import exact_below
 from runtime.sampling import Votes
 from runtime.store import DIGESTS
 
-FORMAT, VERSION = "smoothing-radii certificate", 1
+FORMAT, VERSION = "smoothing-radii certificate", 2
 
 
 def certificate_file(
@@ -46,11 +59,42 @@ def certificate_file(
     name = adversary_name(adversary)
     chosen, stored = load_input(folder, run, index)
     with opened(folder) as database:
-        config = configuration(database, folder / DATABASE)
-        code = json.loads(dict(database.execute("SELECT key, value FROM meta").fetchall())["code"])
-    record = certificate_record(chosen, stored, name, _input(config, stored.index), code)
-    write_atomically(out, (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
+        given, code = _surroundings(database, folder)
+    record = certificate_record(chosen, stored, name, given(stored.index), code)
+    write_atomically(out, _text(record))
     return record
+
+
+def certificate_files(folder: Path, out: Path) -> list[Path]:
+    """Writes a certificate for every finished input of a folder that is certified, against every norm.
+
+    Args:
+        folder: run folder.
+        out: folder to write to, made where it is missing; files are called RUN-INDEX-lNORM.json, and replaced.
+
+    Returns:
+        The files, in order; none for abstentions, nor for radii that are 0.
+
+    Raises:
+        ValueError: a damaged store; a dataset that changed since.
+    """
+    records: list[tuple[str, dict[str, Any]]] = []
+    with opened(folder) as database:
+        given, code = _surroundings(database, folder)
+        for run in stored_runs(database):
+            for stored in stored_inputs(database, run):
+                for name, radius in result_of(run, stored).radii.items():
+                    if radius > 0.0:
+                        record = certificate_record(run, stored, name, given(stored.index), code)
+                        records.append((f"{run.name}-{stored.index}-l{name}.json", record))
+    out.mkdir(parents=True, exist_ok=True)
+    for name, record in records:
+        write_atomically(out / name, _text(record))
+    return [out / name for name, _ in records]
+
+
+def _text(record: dict[str, Any]) -> bytes:
+    return (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
 
 
 def certificate_record(
@@ -74,8 +118,12 @@ def certificate_record(
         "input": given,
         "selection": _votes(stored.stage.selection),
         "estimation": _votes(joined(stored.stage.estimation, stored.stage.selection)),
+        "looks": _looks(run.procedure, stored),
         "procedure": procedure,
         "alpha": float(procedure["alpha"]).hex(),
+        "familywise": None
+        if run.family_alpha is None
+        else {"alpha": run.family_alpha.hex(), "inputs": run.inputs},
         "noise": noise_record(noise),
         "adversary": adversary,
         "prediction": result.prediction,
@@ -122,21 +170,43 @@ def _votes(votes: Votes) -> dict[str, Any]:
     return {"counts": list(votes.counts), "failed": votes.failed, "n": votes.n}
 
 
-def _input(config: dict[str, Any], index: int) -> dict[str, Any]:
-    """Which input it is: the bytes of its float32 values [C, H, W] in C order, little-endian."""
+def _looks(procedure: Procedure, stored: StoredInput) -> list[list[int]]:
+    """Votes so far, and those for the class selected, each time that the procedure looked."""
+    selection, parts = stored.stage.selection, stored.stage.estimation
+    chosen, seen, successes = selected_class(selection), 0, 0
+    found, wanted = [], procedure.next_total(selection, ())
+    for position, part in enumerate(parts):
+        seen, successes = seen + part.n, successes + part.counts[chosen]
+        if seen == wanted:
+            found.append([seen, successes])
+            wanted = procedure.next_total(selection, parts[: position + 1])
+    return found
+
+
+def _surroundings(
+    database: sqlite3.Connection, folder: Path
+) -> tuple[Callable[[int], dict[str, Any]], dict[str, Any]]:
+    """What describes an input by its index, and the code that counted; the dataset is read once."""
+    config = configuration(database, folder / DATABASE)
+    code = json.loads(dict(database.execute("SELECT key, value FROM meta").fetchall())["code"])
     job = job_from({key: value for key, value in config.items() if key not in DIGESTS}, "the folder")
     dataset = load_dataset(job.dataset, job.resize, job.crop)
     if dataset.sha256 != config["dataset_sha256"]:
         raise ValueError("the dataset changed since the votes were counted; restore it")
-    pixels = np.ascontiguousarray(dataset.x_test[index].numpy().astype("<f4"))
-    return {
-        "dataset": config["dataset"],
-        "index": index,
-        "sha256": hashlib.sha256(pixels.tobytes()).hexdigest(),
-        "shape": list(pixels.shape),
-        "dtype": "float32",
-        "grid": config["certify"]["grid"],
-    }
+
+    def given(index: int) -> dict[str, Any]:
+        """The bytes of its float32 values [C, H, W] in C order, little-endian, as a digest."""
+        pixels = np.ascontiguousarray(dataset.x_test[index].numpy().astype("<f4"))
+        return {
+            "dataset": config["dataset"],
+            "index": index,
+            "sha256": hashlib.sha256(pixels.tobytes()).hexdigest(),
+            "shape": list(pixels.shape),
+            "dtype": "float32",
+            "grid": config["certify"]["grid"],
+        }
+
+    return given, code
 
 
 def _table(noise: Noise, adversary: str, route: str) -> dict[str, str] | None:

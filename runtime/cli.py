@@ -210,6 +210,7 @@ def train(
 
 @cli.command()
 @_job_options
+@click.option("--certificates", type=click.Path(path_type=Path), help="Folder for certificate files.")
 def certify(
     job_name: str | None,
     family: str | None,
@@ -217,14 +218,19 @@ def certify(
     param: tuple[str, ...],
     out: Path | None,
     quiet: bool,
+    certificates: Path | None,
     **flags: Any,
 ) -> None:
-    """Train what is missing, count votes, write the report."""
+    """Train what is missing, count votes, write the report, and a file for each certificate where asked for."""
     prepared = _prepared(job_name, family, sigma, param, flags)
     folder = out or Path("runs") / prepared.job.name
     with _interruptible(f"resume with: python -m runtime resume {folder}"):
         with RunStore(folder, prepared.config, prepared.plans) as store:
             _certify(prepared, store, quiet)
+    if certificates is not None:
+        from runtime.certificate_file import certificate_files
+
+        click.echo(f"certificates: {len(certificate_files(folder, certificates))} files in {certificates}")
 
 
 @cli.command()
