@@ -92,9 +92,13 @@ def read_weights(path: Path) -> tuple[Any, str]:
         named = re.search(r"GLOBAL ([\w.]+)|[Uu]nsupported (?:class|operand|global) ([\w.]+)", str(error))
         if named is not None:
             asked = named[1] or named[2]
-            what = f"has the pickle instruction {asked}" if asked.isdigit() else f"asks to run {asked}"
+            if asked.isdigit():
+                raise ValueError(
+                    f"checkpoint {path} is not a file of plain weights: it is no pickle, or one with an instruction "
+                    f"({asked}) that these have not; nothing was run. Write it with torch.save"
+                ) from None
             raise ValueError(
-                f"checkpoint {path} is not a file of plain weights: it {what}; "
+                f"checkpoint {path} is not a file of plain weights: it asks to run {asked}; "
                 "nothing was run. Where you trust its origin, convert it once: c = torch.load(FILE, "
                 'weights_only=False); torch.save({"state_dict": c["state_dict"]}, NEW)'
             ) from None

@@ -182,7 +182,9 @@ def test_a_plain_pickle_is_refused_in_one_line(tmp_path: Path) -> None:
     path.write_bytes(pickle.dumps(Hostile(str(tmp_path / "ran")), protocol=4))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(ValueError, match=r"has the pickle instruction \d+; nothing was run") as caught:
+        with pytest.raises(
+            ValueError, match=r"an instruction \(149\) that these have not; nothing was run"
+        ) as caught:
             load_foreign(path, SHAPE, None, "none")
     assert "\n" not in str(caught.value) and not (tmp_path / "ran").exists()
 
