@@ -1,8 +1,9 @@
 """How long the engine takes: every built-in and a list of new densities, each added by one command in a copy, then `regenerate`.
 
-Run: python -m tests.benchmarks.derivation_times [--quick | --write]
+Run: python -m tests.benchmarks.derivation_times [--quick | --write | --write --only NAME,NAME,…]
 
---quick times one density. --write keeps the times in docs/derivation/times.toml, where the coverage page takes them from.
+--quick times one density. --write keeps the times in docs/derivation/times.toml, where the coverage page takes them from; with --only
+the built-ins named are timed, and join what is there.
 """
 
 from __future__ import annotations
@@ -17,16 +18,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from derive.pages.coverage import Times
+from derive.pages.coverage import Times, read_times
 from derive.spec import known_specs
 
 ROOT = Path(__file__).resolve().parents[2]
+RECORD = ROOT / "docs" / "derivation" / "times.toml"
 PATIENCE = 300.0
 """Seconds after which a command counts as hanging."""
 
+WROTE = "wrote docs/derivation/times.toml; `python -m derive regenerate` takes it into the coverage page"
 NEW: Mapping[str, str] = {
     "sech": "--density 'sech(r)' --geometry product",
     "student": "--density '(1 + r**2/nu)**(-(nu + 1)/2)' --geometry product --param 'nu>0' --param nu=5",
@@ -130,15 +134,21 @@ def report(title: str, seconds: Mapping[str, float]) -> None:
 def main() -> None:
     """Prints a line a density, median and worst, and the time of `regenerate`."""
     quick, write = "--quick" in sys.argv[1:], "--write" in sys.argv[1:]
+    only = sys.argv[sys.argv.index("--only") + 1].split(",") if "--only" in sys.argv[:-1] else []
     hardware = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     print(hardware)
     with tempfile.TemporaryDirectory() as name:
         folder = copy_of(ROOT, Path(name))
         run(folder, "list")  # first import, not counted
         names = list(known_specs())
-        seconds = built_in(folder, names[-1:] if quick else names)
+        unknown = sorted(set(only) - set(names))
+        if unknown:
+            sys.exit(f"--only takes names of built-ins ({', '.join(names)}), not {', '.join(unknown)[:60]}")
+        seconds = built_in(folder, only or (names[-1:] if quick else names))
         report("built-in", seconds)
-        if quick:
+        if only and write:
+            _join(seconds)
+        if quick or only:
             return
         again, complaint = run(folder, "regenerate", "--check")
         print(
@@ -156,10 +166,16 @@ def main() -> None:
             {name: round(value, 1) for name, value in seconds.items()},
             {"regenerate --check": round(again, 1)},
         )
-        (ROOT / "docs" / "derivation" / "times.toml").write_text(times.to_toml(), "utf-8")
-        print(
-            "wrote docs/derivation/times.toml; `python -m derive regenerate` takes it into the coverage page"
-        )
+        RECORD.write_text(times.to_toml(), "utf-8")
+        print(WROTE)
+
+
+def _join(seconds: Mapping[str, float]) -> None:
+    """The times of some built-ins beside those on record, which keeps its date and machine."""
+    known = read_times(RECORD)
+    rounded = {name: round(value, 1) for name, value in seconds.items()}
+    RECORD.write_text(replace(known, seconds={**known.seconds, **rounded}).to_toml(), "utf-8")
+    print(WROTE)
 
 
 if __name__ == "__main__":
