@@ -43,6 +43,7 @@ PARAMETER_DOMAINS: dict[str, str] = {}
 ADVERSARIES = ("1", "2", "inf",)
 SHARPER_TABLES: dict[str, str] = {
     "logistic_linf_d12288.json": "0fa11a51d84a2557821096010ade09e07082f203e9c2458b1c7b91a13c542db5",
+    "logistic_linf_d150528.json": "a9adc02d08c29799e1579fb99ba074f839f1ab4a61e12ee81aed5d9ec31ce71d",
     "logistic_linf_d3072.json": "541bf776dc2de603c8d3998aa6f16d51184e6e9db319937d5e5482949dc55e71",
     "logistic_linf_d64.json": "0ba8f9caffbdd9682df674686f64c569c311689728a156eab6f0ca82e6684020",
     "logistic_linf_d784.json": "5b1bd84716df7dfdcf10d3ec1338f52c2eb57f4eeeb2de4b34764cb60ffd7557",

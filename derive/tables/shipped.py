@@ -31,7 +31,7 @@ DIMENSIONS = (64, 784, 3072, 12288, 150528)
 
 COMPOSED: tuple[tuple[str, dict[str, sp.Rational], tuple[int, ...]], ...] = (
     ("laplace", {}, (64, 784, 3072, 12288)),
-    ("logistic", {}, (64, 784, 3072, 12288)),
+    ("logistic", {}, (64, 784, 3072, 12288, 150528)),
     ("hyperbolic_secant", {}, (784, 3072)),
     ("generalized_normal", {"p": sp.Rational(3, 2)}, (784, 3072)),
     ("generalized_normal", {"p": sp.Integer(3)}, (784, 3072)),
