@@ -44,7 +44,7 @@ def known_radius(noise: dict[str, Any], adversary: str, fail: mpf, other: mpf, c
     if law.flat and law.bounded and adversary != "1":
         side = 2 * (1 - (1 - (1 - fail - other) / 2) ** (1 / d))  # cubes shifted by v share Π(1 - |v_i|/2), least for equal |v_i| ≤ 1
         return side * (mp.sqrt(d) if adversary == "2" else 1)
-    if not (law.convex or law.concave):
+    if not (law.convex or law.concave and not law.bounded):  # the end of a support is a jump
         raise Refused("cannot check a density whose -log is neither convex nor concave")
     found: list[mpf] = []
     for panels in (64, 90, 130):
@@ -78,10 +78,10 @@ def evidence(k: int, n: int, p: mpf) -> mpf:
     """The mean of the likelihood ratio to p over (p, 1): at most 1/alpha at all times, but with probability alpha, if p is not exceeded."""
     return (1 - tail(k + 1, n + 1, p)) / ((1 - p) * (n + 1) * mp.binomial(n, k) * p**k * (1 - p) ** (n - k)) if k > n * p else mpf(0)
 
-def boundaries(totals: list[int], p: mpf, alpha: mpf, early: mpf) -> list[int]:
-    """Most failures that say yes at each look: P(yes by look j) ≤ its share of alpha at p; masses in units of 2^-BITS, rounded up."""
+def boundaries(totals: list[int], looks: int, p: mpf, alpha: mpf, early: mpf) -> list[int]:
+    """Most failures that say yes at each of the first looks: P(yes by look j) ≤ its share of alpha at p; masses in units of 2^-BITS, rounded up."""
     size, state, first, spent, most, before = BITS // 4 + 4, [1 << BITS], 0, 0, [], 0
-    for look, n in enumerate(totals):
+    for look, n in enumerate(totals[:looks]):
         term, steps, low = p ** (n - before), [], 0
         for k in range(n - before + 1):
             if term * 2**BITS >= 1:
@@ -115,7 +115,7 @@ def bound(c: dict[str, Any], chosen: int, p: mpf, alpha: mpf) -> None:
     kind, says = rule["procedure"], f"p_lower {mp.nstr(p, 17)} is not the bound from {k} of {n} votes at alpha {mp.nstr(alpha, 6)}"
     if kind in ("group-sequential", "e-process"):
         looks, p0s = [[0, 0], *c["looks"]], [mpf(p0) for p0 in rule["p0s"]]
-        require(all(0 <= b[1] - a[1] <= b[0] - a[0] > 0 for a, b in zip(looks, looks[1:], strict=False)) and looks[-1] == [n, k] and p in p0s, says)
+        require(all(0 <= b[1] - a[1] <= b[0] - a[0] > 0 for a, b in zip(looks, looks[1:], strict=False)) and looks[-1] == [n, k] and p in p0s and c["p_upper"] is None, says)
         for p0 in p0s[: p0s.index(p) + 1]:
             if kind == "e-process":
                 yes = any(evidence(s, m, p0) >= 1 / alpha for m, s in looks[1:])
@@ -124,7 +124,7 @@ def bound(c: dict[str, Any], chosen: int, p: mpf, alpha: mpf) -> None:
                 early = sorted({64 * math.ceil(ratio**step) for step in range(number - 1)} if rule["n"] > 64 else set())
                 totals = [*(total for total in early if total < rule["n"]), rule["n"]]
                 require([m for m, _ in looks[1:]] == totals[: len(looks) - 1] and 0 <= rule["early"] < 1, "the looks are not those of the procedure")
-                yes = any(m - s <= most for (m, s), most in zip(looks[1:], boundaries(totals, p0, alpha, mpf(rule["early"])), strict=False))
+                yes = any(m - s <= most for (m, s), most in zip(looks[1:], boundaries(totals, len(looks) - 1, p0, alpha, mpf(rule["early"])), strict=False))
             require(yes, f"the votes do not show a probability of {mp.nstr(p0, 17)} at alpha {mp.nstr(alpha, 6)}")
         return
     if kind not in ("fixed", "adaptive"):
@@ -154,7 +154,7 @@ def check(c: Any) -> str:
     numbers = 0 < alpha < HALF / 2 and 0 <= p < 1 and 0 < upper <= 1 and 0 <= radius < mp.inf and 0 < scale < mp.inf and adversary in ("1", "2", "inf")
     if not numbers or alpha != rule["alpha"] or type(dim) is not int or not 0 < dim < 2**40:
         raise Refused("cannot check: alpha < 1/4, p_lower < 1, scale > 0, dim ≥ 1, a finite radius and a norm 1, 2 or inf are required")
-    require(family is None or 0 < alpha * family["inputs"] <= float.fromhex(family["alpha"]), "alpha is more than one input's share of that of all inputs")
+    require(family is None or type(family["inputs"]) is int and 0 < alpha * family["inputs"] <= float.fromhex(family["alpha"]), "alpha is more than one input's share of that of all inputs")
     require(mpf(c["radius_decimal"]) <= radius and mpf(c["p_lower_decimal"]) <= p, "a decimal is above the number that it stands for")
     chosen, other, best = max(range(len(selection)), key=lambda label: selection[label]), min(upper, 1 - p), mpf(0)
     require(c["prediction"] == (chosen if p > other else -1) and (p > other or radius == 0), f"prediction {c['prediction']} or its radius does not follow from the selection votes and p_lower")

@@ -173,6 +173,7 @@ def test_other_files_are_refused(text: str, tmp_path: Path) -> None:
         {"density": "1+r"},
         {"density": "1/(1+r**2)"},
         {"support": "r<=2"},
+        {"density": "exp(-sqrt(r))", "support": "r<=1"},
         {"dim": 10**30},
     ],
 )
@@ -251,6 +252,8 @@ def test_every_procedure_is_checked_by_its_own_rule(name: str, tmp_path: Path) -
 def test_looks_that_do_not_show_the_target_are_found(name: str, tmp_path: Path) -> None:
     record = made("uniform", "inf", rule=RULES[name])
     seen, successes = record["looks"][-1]
+    upper = {**record, "p_upper": (0.001).hex(), "radius": (0.01).hex()}
+    assert checked(upper, tmp_path / "c.json")[0] == 1
     for looks in ([], [[seen, successes + 1]], [[seen, successes], [seen, successes]]):
         assert checked({**record, "looks": looks}, tmp_path / "c.json")[0] == 1
     weaker = copy.deepcopy(record)
@@ -280,15 +283,17 @@ def test_boundaries_are_those_of_rational_arithmetic() -> None:
         expected.append(most)
         alive, before = after, total
     with mp.workdps(DIGITS):
-        found = boundaries(totals, mpf(3) / 4, mpf(1) / 20, HALF)
+        found = boundaries(totals, 3, mpf(3) / 4, mpf(1) / 20, HALF)
     assert found == expected and found[-1] > 0
 
 
 def test_a_share_of_alpha_over_many_inputs(tmp_path: Path) -> None:
     record = made("uniform", "inf", all_inputs=5 * ALPHA)
     assert checked(record, tmp_path / "c.json")[0] == 0
-    status, line = checked({**made("uniform", "inf", all_inputs=4.9 * ALPHA)}, tmp_path / "c.json")
+    status, line = checked(made("uniform", "inf", all_inputs=4.9 * ALPHA), tmp_path / "c.json")
     assert status == 1 and "share" in line
+    fraction = {**record, "familywise": {"alpha": ALPHA.hex(), "inputs": 0.5}}
+    assert checked(fraction, tmp_path / "c.json")[0] == 1
 
 
 @pytest.mark.parametrize("radius", ["nan", "inf", "-0x1p0", "0x1p1023", "1e400"])
