@@ -1,4 +1,4 @@
-"""Commands: python -m runtime train | certify | resume | plan | report | reproduce | certificate | export | import.
+"""Commands: python -m runtime train | certify | resume | plan | report | reproduce | certificate | export | import | bench.
 
 Exit status: 0 done, 1 a check found a difference, 2 wrong use or bad input (one line on stderr), 130 interrupted (resumable).
 """
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import click
 
+from runtime.bench.command import bench
 from runtime.data import KINDS, absolute
 from runtime.engine import PreparedJob, certify_job, prepare, train_job
 from runtime.folder_commands import certificate, export, import_command, reproduce
@@ -312,7 +313,7 @@ def report(paths: tuple[Path, ...], radii: str | None, delta: float, out: Path |
     click.echo(f"report: {build_report(list(paths), chosen, out, delta).html}")
 
 
-for _command in (reproduce, certificate, export, import_command):
+for _command in (reproduce, certificate, export, import_command, bench):
     cli.add_command(_command)
 
 

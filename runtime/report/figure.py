@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import matplotlib
@@ -134,6 +134,31 @@ def votes_picture(envelopes: Sequence[Envelope]) -> Picture | None:
     figure.supxlabel("share of the most frequent class among the votes", fontsize=9)
     figure.supylabel("share of inputs with at most that", fontsize=9)
     return _picture(figure, "Distribution of the share of the most frequent class")
+
+
+def bar_picture(groups: Mapping[str, Mapping[str, float]], axis: str) -> Picture:
+    """Bars side by side, with their values, in groups.
+
+    Args:
+        groups: heights by name of the bar, by name of the group; the same bars in every group, at least one.
+        axis: what the heights are.
+    """
+    figure = Figure(figsize=(7.6, 3.8), dpi=200, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    bars = list(next(iter(groups.values())))
+    width = 0.8 / len(bars)
+    for place, bar in enumerate(bars):
+        middles = np.arange(len(groups)) + (place - (len(bars) - 1) / 2) * width
+        heights = [group[bar] for group in groups.values()]
+        drawn = axes.bar(middles, heights, 0.92 * width, color=_COLOURS[place % len(_COLOURS)], label=bar)
+        axes.bar_label(drawn, fmt="%.2f", fontsize=8, padding=2)
+    axes.set_xticks(range(len(groups)), list(groups))
+    axes.set_ylabel(axis, fontsize=9)
+    axes.margins(y=0.12)
+    axes.legend(fontsize=8)
+    _plain(axes)
+    return _picture(figure, axis)
 
 
 def _shade(axes: Axes, envelope: Envelope, colour: str, delta: float) -> None:
