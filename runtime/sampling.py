@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
 
+import numpy as np
 import torch
 
 from runtime.fixed import Model, fixed_function, out_of_memory, winners
@@ -216,6 +217,8 @@ class VoteSampler:
         if sound is not None:
             classes = torch.where(sound, classes, self._classes)
         width = self._classes + 1
+        if self.device.type == "cpu":
+            return _tallied(classes, sizes, width)
         rows = torch.arange(0, width * len(sizes), width).repeat_interleave(torch.tensor(sizes))
         counts = torch.zeros(width * len(sizes), dtype=torch.int64, device=self.device)
         places = classes + rows.to(self.device, non_blocking=True)
@@ -261,6 +264,13 @@ class VoteSampler:
                 f"device {self.device} has too little memory for {self.rows} votes at a time, the fewest possible; "
                 "free some memory, or use a smaller model or another device"
             ) from error
+
+
+def _tallied(classes: torch.Tensor, sizes: Sequence[int], width: int) -> torch.Tensor:
+    """How often each class occurs among the first sizes[0], the next sizes[1], … entries: int64 [sizes, width], on the CPU."""
+    ends = np.cumsum(sizes)[:-1]
+    counts = [np.bincount(part, minlength=width) for part in np.split(classes.numpy(), ends)]
+    return torch.from_numpy(np.stack(counts))
 
 
 def count_votes(

@@ -13,7 +13,7 @@ from runtime.models import ARCHITECTURES
 
 _DEFAULTS = ("cnn", "mlp", "wide_resnet40_2")
 _QUICK: dict[str, Any] = {"n": 1000, "inputs": 4, "rounds": 1, "seconds": 0.02, "epochs": 1}
-_FULL: dict[str, Any] = {"n": 10_000, "inputs": 40, "rounds": 9, "seconds": 1.0, "epochs": 20}
+_FULL: dict[str, Any] = {"n": 10_000, "inputs": 40, "rounds": 7, "seconds": 0.5, "epochs": 20}
 
 
 @click.command()
@@ -30,8 +30,8 @@ _FULL: dict[str, Any] = {"n": 10_000, "inputs": 40, "rounds": 9, "seconds": 1.0,
 @click.option("--inputs", type=int, help="Certificates; 40.")
 @click.option("--target-radius", type=float, help="Of sequential decisions; sigma by default.")
 @click.option("--target-adversary", default="2", show_default=True, help="Its norm.")
-@click.option("--rounds", type=int, help="Of the comparison; figures are medians of 9.")
-@click.option("--seconds", type=float, help="Of each way in a round; 1.")
+@click.option("--rounds", type=int, help="Of the comparison; figures are medians of 7.")
+@click.option("--seconds", type=float, help="Of each way in a round; 0.5.")
 @click.option("--plain-batch", default=400, show_default=True, help="Batch of the published loop.")
 @click.option("--quick", is_flag=True, help="One short round: to see that it works, not how fast.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
@@ -46,7 +46,8 @@ def bench(architecture: tuple[str, ...], as_json: bool, quick: bool, out: Path |
     from runtime.noise import adversary_name
 
     device = resolved_device(_known_device(flags["device"]))
-    size = {name: flags.get(name) or value for name, value in (_QUICK if quick else _FULL).items()}
+    size = dict(_QUICK if quick else _FULL)
+    size.update((name, flags[name]) for name in size if flags.get(name) is not None)
     given = flags["checkpoint"] is not None or flags["model"] is not None
     if given and architecture[1:]:
         raise ValueError("--checkpoint and --model go with one --architecture at most")

@@ -16,6 +16,7 @@ from runtime.bench.noises import noise_alone
 from runtime.bench.paths import (
     PlainLoop,
     best_forward,
+    best_plain_loop,
     certification,
     sampler_of,
     worker_pool,
@@ -74,14 +75,17 @@ def measured(subject: Subject, device: torch.device, extent: Extent, say: Say) -
         bare, pace = best_forward(subject, device, cores(), pool)
         say(f"{subject.name}: {extent.rounds} rounds")
         forward = bare.work(pool, _passes(extent, bare.batch, bare.workers, pace))
-        found = _compared(subject, device, extent, many, pace, forward)
+        loop, threads = best_plain_loop(subject, device, extent.plain_batch, cores())
+        found = _compared(subject, extent, many, pace, forward, loop)
     finally:
         pool.shutdown()
     found["forward"].update(batch=bare.batch, workers=bare.workers, threads=bare.threads)
+    found["plain_loop"].update(batch=extent.plain_batch, workers=1, threads=threads)
+    found["certification"].update(workers=many, threads=1)
     found["noise_alone"] = noise_alone(subject, device, max(3, extent.rounds))
     if subject.job is not None:
         say(f"{subject.name}: certificates")
-        found["certificates"] = _certificates(subject, device, extent, many)
+        found["certificates"] = _certificates(subject, loop, extent, many)
     found["memory"] = peak_memory(device)
     return found
 
@@ -98,19 +102,18 @@ def _batch(pace: float, workers: int) -> int:
 
 
 def _compared(
-    subject: Subject, device: torch.device, extent: Extent, many: int, pace: float, bare: Work
+    subject: Subject, extent: Extent, many: int, pace: float, bare: Work, loop: PlainLoop
 ) -> dict[str, Any]:
     """The three ways through the network in turn, and their ratios."""
     sampler = sampler_of(subject, _batch(pace, many))
-    inputs = min(_MOST_INPUTS, len(subject.images))
-    least = many * max(
-        sampler.step, inputs * BLOCK
-    )  # whole batches for every worker, whole blocks of every input
+    least = many * sampler.step
     votes = least * max(1, round(extent.seconds / (pace * least)))
+    inputs = min(_MOST_INPUTS, votes // BLOCK)
+    while len(subject.images) < inputs or votes % (inputs * BLOCK):
+        inputs -= 1
     plain = max(
         extent.plain_batch, round(extent.seconds / pace / 2 / extent.plain_batch) * extent.plain_batch
     )
-    loop = PlainLoop(subject, device, extent.plain_batch, cores())
     with one_thread(), BatchCounter(sampler, lambda index: subject.images[index], many) as counter:
         certify = certification(counter, votes, inputs)
         ways = {"forward": bare, "certification": certify, "plain_loop": loop.work(plain, 1)}
@@ -123,16 +126,13 @@ def _compared(
         "noise": subject.noise.spec,
         "grid": None if subject.grid is None else subject.grid.denominator,
         "fresh_weights": subject.network is None,
-        **{name: found.record for name, found in times.items()},
-        "batch": sampler.step,
-        "workers": many,
-        "plain_batch": extent.plain_batch,
+        **{name: {**found.record, "batch": sampler.step} for name, found in times.items()},
         "over_forward": ratio(times["certification"], times["forward"]).record,
         "over_certification": ratio(times["plain_loop"], times["certification"]).record,
     }
 
 
-def _certificates(subject: Subject, device: torch.device, extent: Extent, many: int) -> dict[str, Any]:
+def _certificates(subject: Subject, loop: PlainLoop, extent: Extent, many: int) -> dict[str, Any]:
     """The published loop, a fixed n and sequential decisions over the same inputs with the same network."""
     job, network = subject.job, subject.network
     if job is None or network is None:
@@ -142,7 +142,6 @@ def _certificates(subject: Subject, device: torch.device, extent: Extent, many: 
     labels = prepared.dataset.y_test[list(prepared.indices)].tolist()
     aim = {"target_radii": [extent.target], "target_adversary": extent.adversary}
     sequential = {**job, "certify": {**job.get("certify", {}), **aim}}
-    loop = PlainLoop(subject, device, extent.plain_batch, cores())
     budget = (certify.n0, certify.n, certify.alpha)
     found = {
         "fixed": through_the_driver(job, network, many, extent.target, extent.adversary),

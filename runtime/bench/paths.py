@@ -14,7 +14,7 @@ import torch
 
 from runtime.batching import BatchCounter
 from runtime.bench.subject import Subject
-from runtime.bench.timing import Work, timed
+from runtime.bench.timing import Work, fastest
 from runtime.rng import Stretch
 from runtime.sampling import VoteSampler
 
@@ -24,7 +24,6 @@ PUBLISHED = 400
 """Batch of the published loop."""
 _LONGEST = 1.0
 """Seconds of a forward pass after which larger batches are not tried."""
-_TRIES = 3
 
 
 def settle(device: torch.device) -> None:
@@ -99,11 +98,9 @@ def best_forward(
     for workers, threads in manners:
         for batch in BATCHES:
             way = Bare(subject, device, batch, workers, threads)
-            work = way.work(pool, 1)
-            work()
-            fastest = min(timed(work)[0] for _ in range(_TRIES))
-            found.append((fastest, way))
-            if fastest * batch * workers > _LONGEST:
+            seconds = fastest(way.work(pool, 1), _LONGEST)
+            found.append((seconds, way))
+            if seconds * batch * workers > _LONGEST:
                 break
     seconds, way = min(found, key=lambda pair: pair[0])
     return way, seconds
@@ -170,6 +167,16 @@ class PlainLoop:
             return votes // inputs * inputs
 
         return run
+
+
+def best_plain_loop(subject: Subject, device: torch.device, batch: int, cores: int) -> tuple[PlainLoop, int]:
+    """The published loop with all threads of torch or with one, whichever is faster here, and how many it has."""
+    found = []
+    for threads in sorted({1, cores}):
+        loop = PlainLoop(subject, device, batch, threads)
+        found.append((fastest(loop.work(batch, 1), _LONGEST), threads, loop))
+    _, threads, loop = min(found, key=lambda item: item[0])
+    return loop, threads
 
 
 def worker_pool(workers: int) -> ThreadPoolExecutor:

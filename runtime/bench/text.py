@@ -37,15 +37,9 @@ def _network(one: Figures) -> list[str]:
     lines = [
         f"{one['name']} {shape}, {one['parameters']:,} weights ({weights}{one['noise']['family']} noise, {grid})"
     ]
-    cells = [["", "inputs/s", "µs each", "processor µs", "× forward", "batch", "threads"]]
-    forward = one["forward"]
-    settings = {
-        "forward": (forward["batch"], f"{forward['workers']}×{forward['threads']}"),
-        "certification": (one["batch"], f"{one['workers']}×1"),
-        "plain_loop": (one["plain_batch"], "torch's"),
-    }
+    cells = [["", "inputs/s", "µs each", "processor µs", "× forward", "batch", "workers×threads"]]
     for key, name in WAYS.items():
-        way, (batch, threads) = one[key], settings[key]
+        way, forward = one[key], one["forward"]
         over = {"forward": 1.0, "certification": one["over_forward"]["wall"]}
         cells.append(
             [
@@ -54,8 +48,8 @@ def _network(one: Figures) -> list[str]:
                 f"{way['seconds'] * 1e6:,.1f}",
                 f"{way['processor_seconds'] * 1e6:,.1f}",
                 f"{over.get(key, way['seconds'] / forward['seconds']):.2f}",
-                str(batch),
-                threads,
+                str(way["batch"]),
+                f"{way['workers']}×{way['threads']}",
             ]
         )
     lines += _rows(cells)

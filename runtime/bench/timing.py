@@ -61,6 +61,15 @@ def timed(work: Work) -> tuple[float, float]:
     return wall / units, processor / units
 
 
+def fastest(work: Work, enough: float, tries: int = 3) -> float:
+    """Seconds a unit of the fastest of some calls after a first one; of the first alone where it takes longer than `enough`."""
+    begin = time.perf_counter()
+    first = timed(work)[0]
+    if time.perf_counter() - begin > enough:
+        return first
+    return min(timed(work)[0] for _ in range(tries))
+
+
 def in_turn(ways: Mapping[str, Work], rounds: int) -> dict[str, Times]:
     """Times of every way, each called once a round; every second round goes backwards.
 
