@@ -28,8 +28,8 @@ _FULL: dict[str, Any] = {"n": 10_000, "inputs": 40, "rounds": 7, "seconds": 0.5,
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--n", type=int, help="Votes of a fixed certificate; 10000.")
 @click.option("--inputs", type=int, help="Certificates; 40.")
-@click.option("--target-radius", type=float, help="Of sequential decisions; sigma by default.")
-@click.option("--target-adversary", default="2", show_default=True, help="Its norm.")
+@click.option("--target-radius", type=float, help="Of sequential decisions; half of sigma by default.")
+@click.option("--target-adversary", help="Its norm; by default the first that the noise is made for.")
 @click.option("--rounds", type=int, help="Of the comparison; figures are medians of 7.")
 @click.option("--seconds", type=float, help="Of each way in a round; 0.5.")
 @click.option("--plain-batch", default=400, show_default=True, help="Batch of the published loop.")
@@ -56,13 +56,13 @@ def bench(architecture: tuple[str, ...], as_json: bool, quick: bool, out: Path |
             raise ValueError(f"unknown architecture {name!r}; known are {', '.join(ARCHITECTURES)}")
     if out is not None and out.exists() and not out.is_dir():
         raise ValueError(f"--out {out} is a file; give a folder")
-    target = flags["sigma"] if flags["target_radius"] is None else flags["target_radius"]
+    asked, norm = flags["target_radius"], flags["target_adversary"]
     extent = Extent(
         size["rounds"],
         size["seconds"],
         flags["plain_batch"],
-        target,
-        adversary_name(flags["target_adversary"]),
+        0.5 * flags["sigma"] if asked is None else asked,
+        None if norm is None else adversary_name(norm),
     )
     names = (None,) if given else architecture or _DEFAULTS[: 2 if quick else None]
     say = (lambda line: None) if as_json else (lambda line: click.echo(line, err=True))

@@ -43,15 +43,15 @@ class Extent:
         rounds: of the comparison; figures are medians over them.
         seconds: of each way in a round, about.
         plain_batch: noisy copies that the published loop takes at a time.
-        target: radius of the sequential decisions, in units of sigma.
-        adversary: its norm.
+        target: radius of the sequential decisions, in input units.
+        adversary: its norm; None for the first that the noise is made for.
     """
 
     rounds: int
     seconds: float
     plain_batch: int
     target: float
-    adversary: str
+    adversary: str | None
 
     def __post_init__(self) -> None:
         if self.rounds < 1 or self.plain_batch < 1 or not 0.0 < self.seconds < math.inf:
@@ -140,18 +140,19 @@ def _certificates(subject: Subject, loop: PlainLoop, extent: Extent, many: int) 
     prepared = prepare(job_from(job, "bench"))
     certify = prepared.job.certify
     labels = prepared.dataset.y_test[list(prepared.indices)].tolist()
-    aim = {"target_radii": [extent.target], "target_adversary": extent.adversary}
+    adversary = extent.adversary or subject.noise.adversaries[0]
+    aim = {"target_radii": [extent.target], "target_adversary": adversary}
     sequential = {**job, "certify": {**job.get("certify", {}), **aim}}
     budget = (certify.n0, certify.n, certify.alpha)
     found = {
-        "fixed": through_the_driver(job, network, many, extent.target, extent.adversary),
-        "sequential": through_the_driver(sequential, network, many, extent.target, extent.adversary),
-        "plain_loop": by_the_plain_loop(subject, loop, labels, budget, extent.target, extent.adversary),
+        "fixed": through_the_driver(job, network, many, extent.target, adversary),
+        "sequential": through_the_driver(sequential, network, many, extent.target, adversary),
+        "plain_loop": by_the_plain_loop(subject, loop, labels, budget, extent.target, adversary),
     }
     plain = found["plain_loop"]
     return {
         "target": extent.target,
-        "adversary": extent.adversary,
+        "adversary": adversary,
         "n0": certify.n0,
         "n": certify.n,
         "alpha": certify.alpha,

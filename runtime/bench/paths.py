@@ -147,7 +147,7 @@ class PlainLoop:
         counts = np.zeros(self._subject.num_classes, dtype=np.int64)
         x = self._subject.images[index].to(self._device)
         left = votes
-        with torch.no_grad():
+        with torch.no_grad(), threads_of_torch(self._threads):
             while left > 0:
                 size = min(self._batch, left)
                 left -= size
@@ -161,9 +161,8 @@ class PlainLoop:
         """So many votes over so many inputs, as work to be timed."""
 
         def run() -> int:
-            with threads_of_torch(self._threads):
-                for index in range(inputs):
-                    self.counts(index, votes // inputs)
+            for index in range(inputs):
+                self.counts(index, votes // inputs)
             return votes // inputs * inputs
 
         return run

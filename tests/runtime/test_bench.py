@@ -132,6 +132,7 @@ def test_text_names_every_way(called: Command) -> None:
         "peak memory",
     ):
         assert word in done.stdout
+    assert "l1 radius 0.125" in done.stdout
     assert "integers" not in done.stdout.split("noise alone")[1]
 
 
