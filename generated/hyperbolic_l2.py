@@ -41,11 +41,11 @@ PARAMETERS: dict[str, float] = {}
 PARAMETER_DOMAINS: dict[str, str] = {}
 ADVERSARIES = ("1", "2", "inf",)
 TABLES: dict[str, str] = {
-    "hyperbolic_l2_l2_d12288.json": "974225e789a6da827bfec505a888869e2965f2d030224ac26a32e0cb38b68fbc",
-    "hyperbolic_l2_l2_d150528.json": "74da148addf7a9672d97cf7b1a830bcd4fd4417eaaa2320ec659796d4e2f870d",
-    "hyperbolic_l2_l2_d3072.json": "d4180bd8f723f653146cec23d58a8ad0ab4cd49c3ddb3a153c0dc0d8d7218a03",
+    "hyperbolic_l2_l2_d12288.json": "f675c5e8ee651b35cd8b6775af324d55851c9ecca81d31e1553b85fd440c952b",
+    "hyperbolic_l2_l2_d150528.json": "64943128b72a8f3a3f3ef17efd179cb2d7a66fca93817945205d24b2cce25ab4",
+    "hyperbolic_l2_l2_d3072.json": "c37b02482d9bc3050809587cc0320c2793f9eed5de1cebdcb48f2e94dc56c00a",
     "hyperbolic_l2_l2_d64.json": "e2659aa442755921a37379370b069d35186a47fae23a98ef7e94f14a2c6564d7",
-    "hyperbolic_l2_l2_d784.json": "c16732f6e9ce52610457f7b8c1134f15811ea3255021041ab57563c2aef603f7",
+    "hyperbolic_l2_l2_d784.json": "6eb664b534a628a7e353aefb043a0a0080ddff9c98bb7bcd0790849995de6ef3",
 }
 """Shipped tables of proved radii: file in generated/tables, SHA-256."""
 
