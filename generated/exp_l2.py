@@ -61,7 +61,7 @@ TABLES: dict[str, str] = {
     "exp_l2_l2_d3072_j=1536_k=2.json": "e7dff9422c0a0071f7f609006480d3ccec9c7761500cfcfa76333e048e98a9b5",
     "exp_l2_l2_d3072_j=3064_k=2.json": "11bcc6621c6f6adeaf50c3738517230f296347fa261a48e40241f95fc885ca54",
     "exp_l2_l2_d64_j=0_k=1.json": "5a3f66e8a9a0e9ecbb66a7416d6ce3e7bf731172e7e60c1d237aea44b006d6df",
-    "exp_l2_l2_d64_j=0_k=4.json": "ccfdd35a41ed0b5c37a8102ddeaeed036103ab6ba2c62c5d5fab6069ee71fc15",
+    "exp_l2_l2_d64_j=0_k=4.json": "7003a4de52b9790a4d740b789e031ab3b17b2ecb80f2ae548cf3ed2b43272803",
     "exp_l2_l2_d64_j=32_k=2.json": "ed66b0a3dd1a846808f863862f88233941b1bf86c9d83b7ef2d687a9183b0e24",
     "exp_l2_l2_d64_j=56_k=2.json": "dc93313ff18e61e8fb5dd91084231690154fff9ce738ae165e79c6037dbdc506",
     "exp_l2_l2_d784_j=0_k=1.json": "109cbcf589ac945dabd23ca84f9c55a87ad356ce6109adbd6b7877225bee100d",
