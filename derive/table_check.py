@@ -19,10 +19,12 @@ from pathlib import Path
 
 from flint import arb
 
+from derive.cell_check import Piece, Triple, check_pieces, slope_fault
+from derive.strip_check import Strip, Undecided
 from derive.witness_check import BITS, Density, Law, Unreadable
 
 SAMPLE = 24
-"""Claims for each table when all are checked."""
+"""Claims for each table that is not proved as a whole."""
 
 
 @dataclass(frozen=True)
@@ -37,36 +39,78 @@ class Verdict:
     seconds: float
 
 
-def check_table(path: Path, most: int = 0) -> Verdict:
-    """Checks the witnesses of a file, that the table is not above them, and one point of each cell; `most` of them, spread evenly (0: all).
+def check_table(path: Path, most: int | None = None) -> Verdict:
+    """Checks a file. All of a table of l2-radial noise is proved again, every polynomial at every double; of others, or where `most` is given,
+    claims at points: at the witnesses, that the table is not above them, and at one point of each cell, spread evenly.
+
+    Args:
+        most: how many points, 0 for all; None for SAMPLE of them where not everything is proved.
 
     Unreadable for a file that is not such a table.
     """
     start = time.process_time()
     table, law = _load(path)
-    points = [(p, t, e, True) for p, t, e in table.witnesses] + [
-        (p, *table.near(p), False) for p in table.middles()
-    ]
-    chosen = (
-        points
-        if not 0 < most < len(points)
-        else [points[(2 * n + 1) * len(points) // (2 * most)] for n in range(most)]
-    )
-    laws: dict[int, Law] = {}
-    faults, margin = [], math.inf
-    for p, t, e, given in chosen:
-        if given and table.value(p) > e:
-            faults.append(f"the table says R(1 - {p!r}) = {table.value(p)!r}, its witness {e!r}")
+    if most is None and table.whole:
+        try:
+            return _whole(path.name, table, law, start)
+        except Undecided:
+            pass  # not smooth enough: points it is
+    points = [(p, t, e) for p, t, e in table.witnesses] + [(p, *table.near(p)) for p in table.middles()]
+    most = SAMPLE if most is None else most
+    chosen = range(len(points))
+    if 0 < most < len(points):
+        chosen = [(2 * n + 1) * len(points) // (2 * most) for n in range(most)]
+    claims, faults, margin = _Claims(law), [], math.inf
+    for n in chosen:
+        faults += _above(table, points[n]) if n < len(table.witnesses) else []
+        more, fault = claims.margin(points[n])
+        margin, faults = min(margin, more), faults + fault
+    return Verdict(path.name, len(chosen), len(points), margin, tuple(faults), time.process_time() - start)
+
+
+def _whole(name: str, table: _Table, law: tuple[Density, str, int, float], start: float) -> Verdict:
+    """Every polynomial, the slope at rho = 1/2 and every witness."""
+    density, _, dim, smallest = law
+    strip, pieces = Strip(density, dim, smallest), table.pieces()
+    witnesses = [w for w in table.witnesses if w[2] > 0 or w[0] > 0.5]
+    found = check_pieces(strip, pieces, witnesses, table.level)
+    slope, claims = slope_fault(strip, table.slope), _Claims(law)
+    faults, margin = found.faults + ([slope] if slope else []), found.margin
+    for witness in witnesses:
+        faults += _above(table, witness)
+    for witness in found.open:
+        more, fault = claims.margin(witness)
+        margin, faults = min(margin, more), faults + fault
+    count = len(pieces) + 1 + len(table.witnesses)
+    return Verdict(name, count, count, margin, tuple(faults), time.process_time() - start)
+
+
+def _above(table: _Table, witness: Triple) -> list[str]:
+    p, _, e = witness
+    value = table.value(p)
+    return [f"the table says R(1 - {p!r}) = {value!r}, its witness {e!r}"] if value > e else []
+
+
+class _Claims:
+    """Claims at single points, with as many bits as each needs."""
+
+    def __init__(self, law: tuple[Density, str, int, float]) -> None:
+        self.law = law
+        self.laws: dict[int, Law] = {}
+
+    def margin(self, claim: Triple) -> tuple[float, list[str]]:
+        """(h - p)/min(p, 1/2 - p), at least, and what is false."""
+        p, t, e = claim
         for bits in BITS:
-            if bits not in laws:
-                laws[bits] = Law(*law, bits)
-            h = laws[bits].h(p, arb(t), arb(e))
+            if bits not in self.laws:
+                self.laws[bits] = Law(*self.law, bits)
+            h = self.laws[bits].h(p, arb(t), arb(e))
             if not bool((h - p).contains(0)) or h - p == 0:
                 break
-        margin = min(margin, float(((h - p) / min(p, 0.5 - p)).lower()) if h.is_finite() else -math.inf)
-        if not bool(h >= p):
-            faults.append(f"R(1 - {p!r}) ≥ {e!r} is not proved at the level {t!r}: h = {h.str(20)}")
-    return Verdict(path.name, len(chosen), len(points), margin, tuple(faults), time.process_time() - start)
+        margin = float(((h - p) / min(p, 0.5 - p)).lower()) if h.is_finite() else -math.inf
+        return margin, [] if bool(h >= p) else [
+            f"R(1 - {p!r}) ≥ {e!r} is not proved at the level {t!r}: h = {h.str(20)}"
+        ]
 
 
 def has_witnesses(path: Path) -> bool:
@@ -77,7 +121,7 @@ def has_witnesses(path: Path) -> bool:
         return True
 
 
-def check_tables(paths: Sequence[Path], most: int) -> list[Verdict]:
+def check_tables(paths: Sequence[Path], most: int | None) -> list[Verdict]:
     """The same for several files, on all processors."""
     for path in paths:
         _load(path)  # a broken file is refused before any time is spent
@@ -118,6 +162,21 @@ class _Table:
             total = total * u + c
         return total if rows is self.fail else gap * total
 
+    @property
+    def whole(self) -> bool:
+        """Whether all of it can be proved at once."""
+        return self.power == 2 and not self.steps
+
+    def pieces(self) -> list[Piece]:
+        """Every polynomial with its cell."""
+        found = []
+        for near, first, rows in ((True, self.first, self.gap), (False, -53, self.fail)):
+            for n, row in enumerate(rows):
+                exponent, place = divmod(n, self.parts)
+                half = math.ldexp(0.5 / self.parts, first + exponent)
+                found.append(Piece(near, tuple(row), math.ldexp(1.0, first + exponent) + (2 * place + 1) * half, half))
+        return found
+
     def middles(self) -> list[float]:
         """A point p of each cell."""
         places = [
@@ -130,6 +189,10 @@ class _Table:
         e = self.value(p)
         if self.steps:
             return min(((q, t) for q, t, _ in self.witnesses if q >= p), default=(p, 0.0))[1], e
+        return self.level(e) * e**self.power, e
+
+    def level(self, e: float) -> float:
+        """About the best level at a distance, over e² or e."""
         known = [w for w in self.witnesses if w[2] > 0]
         order = sorted(known, key=lambda w: abs(math.log(w[2] / e)))[: 8 if self.power == 2 else 6]
         place: Callable[[float], float] = float if self.power == 2 else math.log
@@ -140,7 +203,7 @@ class _Table:
             for _, _, other in order:
                 weight *= (place(at) - place(other)) / (place(here) - place(other)) if other != here else 1.0
             level += weight
-        return level * e**self.power, e
+        return level
 
 
 def _load(path: Path) -> tuple[_Table, tuple[Density, str, int, float]]:

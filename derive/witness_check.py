@@ -89,7 +89,7 @@ class Density:
                 return -x, wrap(arb("nan")), slope, bend
             case ast.BinOp(left=a, op=ast.Add() | ast.Sub() as op, right=b):
                 x, y = self._read(a, u), self._read(b, u)
-                y = y if isinstance(op, ast.Add) else (-y[0], *y[1:])
+                y = y if isinstance(op, ast.Add) else (-y[0], wrap(arb("nan")), *y[2:])
                 return self._sum(x, y, a, b, u)
             case ast.BinOp(left=a, op=ast.Mult(), right=b):
                 x, y = self._read(a, u), self._read(b, u)
@@ -112,8 +112,12 @@ class Density:
 
     def _sum(self, one: Any, other: Any, a: ast.expr, b: ast.expr, u: Any) -> tuple[Any, Any, Any, Any]:
         """log(x + y) has a slope between those of log x and log y; the share of y is monotone where these are apart."""
-        (x, _, dx, ddx), (y, _, dy, ddy) = one, other
+        (x, log_x, dx, ddx), (y, log_y, dy, ddy) = one, other
         total = x + y
+        if not isinstance(u, Span) and log_x.is_finite() and log_y.is_finite():
+            share, apart = 1 / (1 + (log_x - log_y).exp()), dy - dx
+            bend = ddx + share * (ddy - ddx) + share * (1 - share) * apart * apart
+            return total, total.log() if bool(total.real > 0) else NOTHING, dx + share * apart, bend
         if not isinstance(u, Span):
             slope = (x * dx + y * dy) / total
             bend = (x * (dx * dx + ddx) + y * (dy * dy + ddy)) / total - slope * slope
