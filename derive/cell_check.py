@@ -103,7 +103,9 @@ def slope_fault(strip: Strip, slope: float) -> str:
         rate = law.density.log(Span(-arb("inf"), law.low))[1].low + law.dim - 1
         if not bool(rate > 0):
             return "the score has no mean near 0"
-        beyond = (law._weight(law.low)[0].real - law.top - law.low).exp() / rate + law.outside * (-law.high).exp()
+        beyond = (law._weight(law.low)[0].real - law.top - law.low).exp() / rate + law.outside * (
+            -law.high
+        ).exp()
         mean = (found + beyond.union(arb(0))) / law.total * law.norm
         if bool(slope * (1 + arb(2) ** -52) * mean <= 1):
             return ""
@@ -131,7 +133,9 @@ def check_pieces(strip: Strip, pieces: Sequence[Piece], witnesses: Sequence[Trip
         while rest:
             start = rest[0].quantile if count else 0.0
             most, wide = 1, WIDE if count else FIRST
-            while most < len(rest) and rest[most].quantile - start <= wide and (not count or most < 2 * count):
+            while (
+                most < len(rest) and rest[most].quantile - start <= wide and (not count or most < 2 * count)
+            ):
                 most += 1
             while True:
                 end = rest[most - 1].distances[1]
@@ -164,8 +168,17 @@ class _Group:
         guess = [level(float(self.centre + self.half * x)) for x in points]
         self.levels = [arb((max(guess) + min(guess)) / 2)]
         slack = max(guess) - min(guess) + MOVE * max(guess)
-        self.real = self._box(1.0, [arb(min(guess) - slack), arb(max(guess) + slack), *(t / (arb(e) * arb(e)) for _, t, e in witnesses)])
-        self.least = self.real.level.real.lower() * (self.real.distance.real * self.real.distance.real).lower()
+        self.real = self._box(
+            1.0,
+            [
+                arb(min(guess) - slack),
+                arb(max(guess) + slack),
+                *(t / (arb(e) * arb(e)) for _, t, e in witnesses),
+            ],
+        )
+        self.least = (
+            self.real.level.real.lower() * (self.real.distance.real * self.real.distance.real).lower()
+        )
         self.rules = self._rules()
         found = []
         for x, t in zip(points, guess, strict=True):  # a step towards M = 1/2, where h is largest
@@ -178,14 +191,12 @@ class _Group:
 
     def _rules(self) -> tuple[Rule, Rule]:
         """Rules for the masses m and M, fine ones if possible."""
-        for fine in FINE:
-            small = fine * self.scale.min(arb(self.fail))
-            try:
-                return self.strip.rules(self.real, (small, small * self.least.max(arb(0)).exp()))
-            except Undecided:
-                if fine == FINE[-1]:
-                    raise
-        raise AssertionError
+        grow, least = self.least.max(arb(0)).exp(), self.scale.min(arb(self.fail))
+        fine, coarse = ((bits * least, bits * least * grow) for bits in FINE)
+        try:
+            return self.strip.rules(self.real, fine)
+        except Undecided:
+            return self.strip.rules(self.real, coarse)
 
     def prove(self, found: Found) -> None:
         """Adds what is not proved, with few points first."""
@@ -209,13 +220,16 @@ class _Group:
             found.margin = min(found.margin, float(lack))
             if not bool(lack >= 0):
                 place = "rho - 1/2" if piece.near else "1 - rho"
-                found.faults.append(f"the polynomial about {place} = {piece.mid!r} is not proved to lie below the radius")
-        for p, t, e in self.witnesses:
-            h = self.strip.h(rules, arb(t), arb(e)) if self.real.distance.real.contains(e) else arb("nan")
+                found.faults.append(
+                    f"the polynomial about {place} = {piece.mid!r} is not proved to lie below the radius"
+                )
+        for p, t, distance in self.witnesses:
+            inside = self.real.distance.real.contains(distance)
+            h = self.strip.h(rules, arb(t), arb(distance)) if inside else arb("nan")
             if bool(h >= p):
                 found.margin = min(found.margin, float(((h - p) / min(p, 0.5 - p)).lower()))
             else:
-                found.open.append((p, t, e))
+                found.open.append((p, t, distance))
         return True
 
     def _smoothness(self, tolerance: arb) -> tuple[int, arb]:
@@ -225,7 +239,10 @@ class _Group:
         for rho in RHOS:
             box = self._box(rho, [])
             try:
-                sizes = [self.strip.size(rule, box, self.real, limit) for rule, limit in zip(self.rules, loose, strict=True)]
+                sizes = [
+                    self.strip.size(rule, box, self.real, limit)
+                    for rule, limit in zip(self.rules, loose, strict=True)
+                ]
             except Undecided:
                 continue
             decay = (-(box.level * box.distance * box.distance).real).exp()

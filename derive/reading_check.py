@@ -61,7 +61,9 @@ class _Compiler:
 
                 return plus
             case ast.BinOp(left=a, op=ast.Sub(), right=b):
-                return self.plain(ast.BinOp(left=a, op=ast.Add(), right=ast.UnaryOp(op=ast.USub(), operand=b)))
+                return self.plain(
+                    ast.BinOp(left=a, op=ast.Add(), right=ast.UnaryOp(op=ast.USub(), operand=b))
+                )
         log = self.log(node)
 
         def power(u: Any) -> Pair:

@@ -186,7 +186,9 @@ class Strip:
                 bound = self._most(part, side, above, real, wide) * self.width * 2.0 ** -part[0]
             except Undecided:
                 continue
-            nodes = max(1, math.ceil((float((bound * 4 / (wide - 1) / allowed).log()) / math.log(wide) + 1) / 2))
+            nodes = max(
+                1, math.ceil((float((bound * 4 / (wide - 1) / allowed).log()) / math.log(wide) + 1) / 2)
+            )
             if nodes < best:
                 best, chosen = nodes, bound * 4 / (wide - 1) * arb(wide) ** (1 - 2 * nodes)
         if best <= FEW and chosen:

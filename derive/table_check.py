@@ -1,7 +1,8 @@
-"""Checks a table file again from its witnesses: reads the text, evaluates the table by its own few lines, and asks witness_check.
+"""Checks a table file again from its witnesses: reads the text, evaluates the table by its own few lines, and asks cell_check or witness_check.
 
-Nothing of the engine is used: docs/tables.md describes the format. A claim R(1 - p) ≥ e is checked at the file's witnesses, where the table
-must not exceed e, and at a point of each of the table's cells, with e the table's own value and a level between those of the witnesses, or in a table of steps that of the witness before.
+Nothing of the engine is used: docs/tables.md describes the format. Tables of l2-radial noise whose polynomials meet are proved whole. Of others
+a claim R(1 - p) ≥ e is checked at the file's witnesses, where the table must not exceed e, and at a point of each of its cells, with e the
+table's own value and a level between those of the witnesses, or in a table of steps that of the witness before.
 """
 
 from __future__ import annotations
@@ -9,11 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import multiprocessing
-import os
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,12 +37,12 @@ class Verdict:
     seconds: float
 
 
-def check_table(path: Path, most: int | None = None) -> Verdict:
+def check_table(path: Path, most: int | None = None, otherwise: int = 0) -> Verdict:
     """Checks a file. All of a table of l2-radial noise is proved again, every polynomial at every double; of others, or where `most` is given,
     claims at points: at the witnesses, that the table is not above them, and at one point of each cell, spread evenly.
 
     Args:
-        most: how many points, 0 for all; None for SAMPLE of them where not everything is proved.
+        most: how many points, 0 for all; None for `otherwise`, and only where the table is not proved whole.
 
     Unreadable for a file that is not such a table.
     """
@@ -56,8 +54,8 @@ def check_table(path: Path, most: int | None = None) -> Verdict:
         except Undecided:
             pass  # not smooth enough: points it is
     points = [(p, t, e) for p, t, e in table.witnesses] + [(p, *table.near(p)) for p in table.middles()]
-    most = SAMPLE if most is None else most
-    chosen = range(len(points))
+    most = otherwise if most is None else most
+    chosen = list(range(len(points)))
     if 0 < most < len(points):
         chosen = [(2 * n + 1) * len(points) // (2 * most) for n in range(most)]
     claims, faults, margin = _Claims(law), [], math.inf
@@ -121,15 +119,9 @@ def has_witnesses(path: Path) -> bool:
         return True
 
 
-def check_tables(paths: Sequence[Path], most: int | None) -> list[Verdict]:
-    """The same for several files, on all processors."""
-    for path in paths:
-        _load(path)  # a broken file is refused before any time is spent
-    workers = min(len(paths), os.cpu_count() or 1)
-    if workers < 2:
-        return [check_table(path, most) for path in paths]
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return list(pool.map(check_table, paths, [most] * len(paths)))
+def readable(path: Path) -> None:
+    """Unreadable unless the file is a table with witnesses."""
+    _load(path)
 
 
 @dataclass(frozen=True)
@@ -174,7 +166,9 @@ class _Table:
             for n, row in enumerate(rows):
                 exponent, place = divmod(n, self.parts)
                 half = math.ldexp(0.5 / self.parts, first + exponent)
-                found.append(Piece(near, tuple(row), math.ldexp(1.0, first + exponent) + (2 * place + 1) * half, half))
+                found.append(
+                    Piece(near, tuple(row), math.ldexp(1.0, first + exponent) + (2 * place + 1) * half, half)
+                )
         return found
 
     def middles(self) -> list[float]:
