@@ -1,6 +1,6 @@
 """Commands: python -m runtime train | certify | resume | plan | report | reproduce | certificate | export | import | bench.
 
-Exit status: 0 done, 1 a check found a difference, 2 wrong use or bad input (one line on stderr), 130 interrupted (resumable).
+Exit status: 0 done, 1 a check found a difference or an input was given up, 2 wrong use or bad input (one line on stderr), 130 interrupted (resumable).
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ import click
 
 from runtime.bench.command import bench
 from runtime.data import KINDS, absolute
-from runtime.engine import PreparedJob, certify_job, prepare, train_job
+from runtime.engine import Counting, PreparedJob, certify_job, prepare, train_job
 from runtime.folder_commands import certificate, export, import_command, reproduce
 from runtime.grid_choice import NONE
 from runtime.job import Job, job_from, read_job_file
@@ -162,14 +162,29 @@ def _warn(line: str) -> None:
     click.echo(f"warning: {line}", err=True)
 
 
-def _certify(prepared: PreparedJob, store: RunStore, quiet: bool) -> None:
-    """Counts what is missing, then writes the report; its path is the last line printed."""
+def _cluster_options(command: F) -> F:
+    for option in (
+        click.option("--ray-workers", type=int, help="Workers of that cluster; its GPUs or CPUs by default."),
+        click.option(
+            "--ray",
+            is_flag=False,
+            flag_value="",
+            metavar="[auto|local|HOST:PORT]",
+            help="Count on a Ray cluster: join it, or start one here.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _certify(prepared: PreparedJob, store: RunStore, quiet: bool, counting: Counting | None) -> int:
+    """Counts what is missing, then writes the report; its path is the last line printed. 1 where inputs were given up."""
     for remark in (*prepared.remarks, *store.remarks):
         _warn(remark)
     total = len(prepared.plans) * len(prepared.indices)
     done = sum(len(store.finished(plan.name)) for plan in prepared.plans)
     with Progress(total, done, quiet) as progress:
-        certify_job(prepared, store, progress.say, progress.advance, _warn)
+        lost = certify_job(prepared, store, progress.say, progress.advance, _warn, counting)
     for run in load_runs(store.folder):
         failed = sum(result.failed for result in run.inputs)
         if failed:
@@ -181,6 +196,22 @@ def _certify(prepared: PreparedJob, store: RunStore, quiet: bool) -> None:
 
     paths = build_report([store.folder], None, store.folder / "report")
     click.echo(f"report: {paths.html}")
+    for line in lost:
+        click.echo(f"given up: {line}", err=True)
+    return 1 if lost else 0
+
+
+def _counting(
+    prepared: PreparedJob, ray: str | None, ray_workers: int | None
+) -> AbstractContextManager[Counting | None]:
+    """Who counts: a cluster, or None for this machine."""
+    if ray is None:
+        if ray_workers is not None:
+            raise ValueError("--ray-workers needs --ray")
+        return nullcontext()
+    from runtime.cluster.ray_cluster import ray_counting
+
+    return ray_counting(ray, ray_workers, prepared.device, _warn)
 
 
 @click.group(no_args_is_help=False, help="Certify classifiers by randomized smoothing.")
@@ -212,6 +243,7 @@ def train(
 @cli.command()
 @_job_options
 @click.option("--certificates", type=click.Path(path_type=Path), help="Folder for certificate files.")
+@_cluster_options
 def certify(
     job_name: str | None,
     family: str | None,
@@ -220,31 +252,39 @@ def certify(
     out: Path | None,
     quiet: bool,
     certificates: Path | None,
+    ray: str | None,
+    ray_workers: int | None,
     **flags: Any,
-) -> None:
+) -> int:
     """Train what is missing, count votes, write the report, and a file for each certificate where asked for."""
     prepared = _prepared(job_name, family, sigma, param, flags)
     folder = out or Path("runs") / prepared.job.name
     with _interruptible(f"resume with: python -m runtime resume {folder}"):
-        with RunStore(folder, prepared.config, prepared.plans) as store:
-            _certify(prepared, store, quiet)
+        with (
+            _counting(prepared, ray, ray_workers) as counting,
+            RunStore(folder, prepared.config, prepared.plans) as store,
+        ):
+            status = _certify(prepared, store, quiet, counting)
     if certificates is not None:
         from runtime.certificate_file import certificate_files
 
         click.echo(f"certificates: {len(certificate_files(folder, certificates))} files in {certificates}")
+    return status
 
 
 @cli.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-def resume(run: Path, quiet: bool) -> None:
+@_cluster_options
+def resume(run: Path, quiet: bool, ray: str | None, ray_workers: int | None) -> int:
     """Finish the job that the folder RUN holds."""
     with _interruptible(f"resume with: python -m runtime resume {run}"):
         with RunStore(run, None) as store:
             values = {key: value for key, value in store.config.items() if key not in DIGESTS}
             prepared = prepare(job_from(values, str(run)))
             store.require(prepared.config)
-            _certify(prepared, store, quiet)
+            with _counting(prepared, ray, ray_workers) as counting:
+                return _certify(prepared, store, quiet, counting)
 
 
 @cli.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from runtime.batching import BatchCounter
 from runtime.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from runtime.data import Dataset, load_dataset
 from runtime.data.images import Chosen, rows_of
-from runtime.driver import Advance, Driver
+from runtime.driver import Advance, Driver, VoteCounter
 from runtime.fixed import invariance
 from runtime.given import given_network
 from runtime.grid_choice import GridChoice, choose_grid
@@ -47,6 +48,10 @@ class PreparedJob:
     def remarks(self) -> tuple[str, ...]:
         """What the user should be told before votes are counted, one line each."""
         return self.grid.remarks
+
+
+Counting = Callable[[PreparedJob, RunStore, RunPlan, torch.nn.Module], AbstractContextManager[VoteCounter]]
+"""Who counts the votes of a run with that network, for as long as its context is open."""
 
 
 def prepare(job: Job) -> PreparedJob:
@@ -202,12 +207,16 @@ def train_job(prepared: PreparedJob, store: RunStore, say: Say) -> None:
 
 
 def certify_job(
-    prepared: PreparedJob, store: RunStore, say: Say, advance: Advance, warn: Say | None = None
-) -> None:
-    """Counts the votes that are missing, chunk by chunk.
+    prepared: PreparedJob,
+    store: RunStore,
+    say: Say,
+    advance: Advance,
+    warn: Say | None = None,
+    counting: Counting | None = None,
+) -> list[str]:
+    """Counts the votes that are missing, chunk by chunk, and records them in the caller's thread.
 
-    On the CPU the chunks are counted by as many workers as there are cores, each on one thread of arithmetic;
-    they are recorded by the caller's thread, in order. Counts do not depend on the number of workers.
+    Counts depend neither on who counts them nor on how many do.
 
     Args:
         prepared: from `prepare`.
@@ -216,8 +225,12 @@ def certify_job(
             of it.
         advance: called with the run's name after every input that is finished by this call.
         warn: called with a line for a network that is no fixed function of its input; `say` when not given.
+        counting: who counts; `on_this_machine` when not given.
+
+    Returns:
+        A line for each input that was given up; resuming tries it again.
     """
-    workers = cores() if prepared.device.type == "cpu" else 1
+    lost = []
     with one_thread():
         for plan in prepared.plans:
             finished = store.finished(plan.name)
@@ -226,10 +239,20 @@ def certify_job(
                 model = ensure_network(prepared, store, plan, say).model.to(prepared.device).eval()
                 say(f"{plan.name}: {sanity(model, prepared.dataset, plan.noise)}")
                 examine_network(prepared, store, plan, model, say, warn or say)
-                sampler = vote_sampler(prepared, plan, model)
-                with BatchCounter(sampler, lambda index: prepared.dataset.x_test[index], workers) as counter:
+                with (counting or on_this_machine)(prepared, store, plan, model) as counter:
                     run = Driver(store, plan, counter, prepared.dataset.y_test, prepared.job.certify.chunk)
                     run.count(missing, advance)
+                lost += [f"run {plan.name}, input {index}: {why}" for index, why in run.lost.items()]
+    return lost
+
+
+def on_this_machine(
+    prepared: PreparedJob, store: RunStore, plan: RunPlan, model: torch.nn.Module
+) -> BatchCounter:
+    """Threads of this process: on the CPU as many as there are cores, each on one thread of arithmetic."""
+    workers = cores() if prepared.device.type == "cpu" else 1
+    sampler = vote_sampler(prepared, plan, model)
+    return BatchCounter(sampler, lambda index: prepared.dataset.x_test[index], workers)
 
 
 def cores() -> int:
