@@ -8,6 +8,7 @@ input; nothing else is.
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -24,8 +25,6 @@ TRIES = 3
 """Times that a stretch may lose the worker that counts it alone."""
 GROUPS = 2
 """Groups a worker has at a time: it counts one while the other travels."""
-_BEGINNINGS = 10
-"""Times in a row that a worker may go away before it is ready."""
 
 
 class _Ticket:
@@ -49,7 +48,7 @@ class _Seat:
         self.gone = False
         self.groups = 0
         self.alone = False
-        self.beginnings = 0
+        self.lost_at: float | None = None
 
 
 class ClusterCounter:
@@ -62,8 +61,8 @@ class ClusterCounter:
         group: votes that stretches are gathered up to, where several wait; a larger stretch travels alone.
         chunk: votes a stretch at most.
         warn: called with a line when a worker is lost; from any thread.
-        patience: seconds to wait for the first answers of all workers.
-        pause: seconds before a worker that went away while it was begun is begun again.
+        patience: seconds to wait for the first answers of all workers, and for one that follows a lost one.
+        pause: seconds between two attempts to reach it.
 
     Raises:
         ValueError: a worker cannot count (its reason), workers are of several kinds, or none answers.
@@ -87,6 +86,7 @@ class ClusterCounter:
         self._group = group
         self._warn = warn
         self._pause = pause
+        self._patience = patience
         self._seats = [_Seat(slot, number) for number, slot in enumerate(slots)]
         self._free: OrderedDict[_Seat, None] = OrderedDict()
         self._busy: OrderedDict[_Seat, None] = OrderedDict()
@@ -157,13 +157,14 @@ class ClusterCounter:
                 return
             error = None if done.cancelled() else done.exception()
             if done.cancelled() or error is not None:
-                seat.beginnings += 1
-                if seat.beginnings < _BEGINNINGS:
+                now = time.monotonic()
+                seat.lost_at = now if seat.lost_at is None else seat.lost_at
+                if now - seat.lost_at < self._patience:
                     timer = threading.Timer(self._pause, self._begin, (seat,))
                     timer.daemon = True
                     timer.start()
                 else:
-                    self._part(seat, f"it went away {_BEGINNINGS} times before it was ready ({error})")
+                    self._part(seat, f"no worker came in {self._patience:g} s ({error})")
             else:
                 self._admit(seat, done.result())
             self._answered.notify_all()
@@ -178,7 +179,7 @@ class ClusterCounter:
             )
         if fault is None:
             self._kind = greeting.kind
-            seat.ready, seat.beginnings = True, 0
+            seat.ready, seat.lost_at = True, None
             self._place(seat)
             self._hand_out()
         elif self._started:
@@ -255,10 +256,12 @@ class ClusterCounter:
                 for ticket, answer in zip(tickets, done.result(), strict=True):
                     _give(ticket, answer)
             elif isinstance(error, WorkerLost):
-                self._again(seat, tickets, error, alone)
+                self._again(tickets, error, alone)
                 if seat.generation == generation and not self._closed:
-                    seat.generation += 1
+                    seat.generation += 1  # what is still under way belongs to the worker that is lost
                     seat.ready = False
+                    if error.suspicious:
+                        self._warn(f"{seat.name} was lost ({error}); what it was counting is counted again")
                     self._begin(seat)
             else:
                 for ticket in tickets:
@@ -267,7 +270,7 @@ class ClusterCounter:
             if not self._closed:
                 self._hand_out()
 
-    def _again(self, seat: _Seat, tickets: list[_Ticket], error: WorkerLost, alone: bool) -> None:
+    def _again(self, tickets: list[_Ticket], error: WorkerLost, alone: bool) -> None:
         """Hands out again what was with a lost worker, each stretch alone; gives up one that did this alone too often."""
         for ticket in tickets:
             ticket.deaths += alone and error.suspicious
@@ -279,8 +282,6 @@ class ClusterCounter:
                 ticket.future.set_exception(ValueError(self._fault or str(error)))
             else:
                 self._suspects.append(ticket)
-        if error.suspicious:
-            self._warn(f"{seat.name} was lost ({error}); what it was counting is counted again")
 
 
 def _give(ticket: _Ticket, answer: Answer) -> None:

@@ -50,17 +50,23 @@ class _Relay:
 
 
 def _settle(mine: Future[Any], done: Future[Any]) -> None:
-    from ray.exceptions import RayActorError, RayError, WorkerCrashedError
+    from ray.exceptions import RayError
 
     error = done.exception()
     if error is None and done.result() is None:
         mine.set_exception(WorkerLost("it was begun anew meanwhile", suspicious=False))
     elif error is None:
         mine.set_result(done.result())
-    elif isinstance(error, RayActorError | WorkerCrashedError | RayError):
-        mine.set_exception(WorkerLost(" ".join(str(error).split())[:200]))
+    elif isinstance(error, RayError):
+        mine.set_exception(WorkerLost(_cause(error)))
     else:
         mine.set_exception(error)
+
+
+def _cause(error: BaseException) -> str:
+    """A fault of Ray in a few words."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text.partition('is unavailable: ')[2] or text}"[:160]
 
 
 class RaySlot:
@@ -87,17 +93,19 @@ def ray_module() -> Any:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray
-    except ImportError:
+
+        ray.init, ray.remote  # noqa: B018  (a folder called "ray" is importable, too)
+    except (ImportError, AttributeError):
         raise ValueError(
             "--ray needs Ray, which is not installed; install it: pip install 'smoothing-radii[ray]'"
         ) from None
     return ray
 
 
-def _connect(ray: Any, address: str, workers: int | None) -> None:
+def _connect(ray: Any, address: str) -> None:
     common = {"logging_level": logging.ERROR, "log_to_driver": False}
     local = {
-        "num_cpus": max(cores(), workers or 1),
+        "num_cpus": cores(),
         "include_dashboard": False,
         "object_store_memory": _STORE_BYTES,
     }
@@ -133,12 +141,12 @@ def _reach(address: str) -> None:
         raise ConnectionError(str(error)) from None
 
 
-def _number(ray: Any, resource: str, asked: int | None, address: str) -> int:
+def _number(ray: Any, resource: str, asked: int | None) -> int:
     there = int(ray.cluster_resources().get(resource, 0))
     number = there if asked is None else asked
     if not 1 <= number <= there:
         raise ValueError(
-            f"{number or 'no'} workers need {number or 1} {resource}s, but the cluster has {there}; give another --ray-workers, "
+            f"{number or 1} workers need as many {resource}s, but the cluster has {there}; give another --ray-workers, "
             "or add nodes"
         )
     return number
@@ -166,10 +174,10 @@ def ray_counting(
     ray = ray_module()
     if workers is not None and workers < 1:
         raise ValueError(f"--ray-workers must be at least 1, got {workers}")
-    _connect(ray, address, workers)
+    _connect(ray, address)
     try:
         resource = "GPU" if device.type == "cuda" else "CPU"
-        number = _number(ray, resource, workers, address)
+        number = _number(ray, resource, workers)
         kind = ray.remote(Worker)
         options = {"num_cpus": 1, "num_gpus": 1 if resource == "GPU" else 0}
         relay = _Relay()

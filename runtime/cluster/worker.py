@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import threading
+from concurrent.futures import Future
 
 import torch
 
-from runtime.batching import BatchCounter
+from runtime.batching import BatchCounter, Counted
 from runtime.cluster.messages import Answer, Greeting, Group, Shipment
 from runtime.cluster.shipment import rebuilt
 
@@ -43,7 +44,7 @@ class Worker:
             return None
         self._sent.inputs = {index: torch.tensor(values) for index, values in group.inputs.items()}
         found: list[Answer] = []
-        under_way = []
+        under_way: list[Future[Counted] | Exception] = []
         for stretch in group.stretches:
             try:
                 under_way.append(counter.submit(stretch))

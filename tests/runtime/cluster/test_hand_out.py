@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
 import torch
 
 from runtime.cluster.hand_out import GROUPS, TRIES, ClusterCounter
-from runtime.cluster.messages import Group
+from runtime.cluster.messages import Greeting, Group, WorkerLost
 from runtime.driver import InputLost
 from runtime.rng import Stretch
 from runtime.sampling import Votes
@@ -183,3 +184,33 @@ def test_closing_cancels_what_waits() -> None:
     gate.set()
     assert futures[0].result(timeout=10)[0] == made_up(stretches()[0])
     assert futures[-1].cancelled()
+
+
+def test_a_worker_that_is_slow_to_come_back_is_waited_for() -> None:
+    class Slow(FakeSlot):
+        attempts = 0
+
+        def begin(self, shipment: Any) -> Future[Greeting]:
+            self.attempts += 1
+            if self.workers == 1 and self.attempts < 30:
+                failed: Future[Greeting] = Future()
+                failed.set_exception(WorkerLost("restarting"))
+                return failed
+            return super().begin(shipment)
+
+    slot = Slow(dies=lambda group, worker: worker == 0)
+    with counter_of([slot], pause=0.001) as counter:
+        assert found(counter, stretches(9)) == [made_up(stretch) for stretch in stretches(9)]
+    assert slot.attempts == 30
+
+
+def test_a_worker_that_never_comes_back_is_given_up() -> None:
+    class Gone(FakeSlot):
+        def begin(self, shipment: Any) -> Future[Greeting]:
+            if self.workers == 0:
+                return super().begin(shipment)
+            raise WorkerLost("no node")
+
+    with counter_of([Gone(dies=lambda group, worker: True)], pause=0.01, patience=0.2) as counter:
+        with pytest.raises(ValueError, match=r"no worker came in 0.2 s .no node.*then resume"):
+            counter.submit(stretches(1)[0]).result(timeout=10)
