@@ -31,7 +31,7 @@ _SECONDS_TO_CONNECT = 5.0
 _BATCHES_A_GROUP = 4
 
 
-class _Relay:
+class Relay:
     """Brings Ray's answers to this program's futures, on a thread of its own: Ray's must not be kept."""
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ def _cause(error: BaseException) -> str:
 class RaySlot:
     """One actor, which Ray starts anew whenever it is lost (`runtime.cluster.messages.Slot`)."""
 
-    def __init__(self, actor: Any, relay: _Relay) -> None:
+    def __init__(self, actor: Any, relay: Relay) -> None:
         self._actor = actor
         self._relay = relay
 
@@ -180,7 +180,7 @@ def ray_counting(
         number = _number(ray, resource, workers)
         kind = ray.remote(Worker)
         options = {"num_cpus": 1, "num_gpus": 1 if resource == "GPU" else 0}
-        relay = _Relay()
+        relay = Relay()
         actors = [
             kind.options(**options, max_restarts=-1, max_task_retries=0, max_concurrency=4).remote()
             for _ in range(number)

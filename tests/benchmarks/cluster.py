@@ -24,7 +24,7 @@ import torch
 from runtime.cluster.messages import Group
 from runtime.rng import Stretch
 from tests.benchmarks.ray_kills import killed_on_ray
-from tests.benchmarks.ray_speed import speeds
+from tests.benchmarks.ray_speed import messages, speeds
 from tests.benchmarks.simulated import Counted, driven
 
 SIZES = {"digits (1, 8, 8)": 64, "CIFAR (3, 32, 32)": 3072, "ImageNet (3, 224, 224)": 150_528}
@@ -86,14 +86,16 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="smaller, and without Ray")
-    parser.add_argument("--part", choices=("costs", "simulated", "speed", "kills"), help="one part alone")
+    parser.add_argument(
+        "--part", choices=("costs", "simulated", "messages", "speed", "kills"), help="one part alone"
+    )
     parser.add_argument("--workers", type=int, default=10_000, help="simulated workers")
     parser.add_argument("--speed", type=float, default=3000.0, help="votes a second of each")
     parser.add_argument("--inputs", type=int, default=50_000, help="inputs of the driver alone")
     parser.add_argument("--json", type=Path, help="write the figures here")
     given = parser.parse_args()
     inputs, workers, speed = (200, 50, 1e6) if given.quick else (given.inputs, given.workers, given.speed)
-    parts = [given.part] if given.part else ["costs", "simulated", "speed", "kills"]
+    parts = [given.part] if given.part else ["costs", "simulated", "messages", "speed", "kills"]
     seed = random.randrange(2**31)
     print(
         f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}, seed {seed}"
@@ -112,6 +114,13 @@ def main() -> int:
         if given.quick or not _ray():
             print("the parts with Ray are left out" + ("" if given.quick else ": it is not installed"))
         else:
+            if "messages" in parts:
+                taken = dict(zip(SIZES, messages(list(SIZES.values())), strict=True))
+                found["messages"] = taken
+                for size, seconds in taken.items():
+                    print(
+                        f"a message of Ray and its answer, {size}: {1e6 * seconds:.0f} us of the driver's processor"
+                    )
             if "speed" in parts:
                 one, two, same = speeds(folder)
                 good &= same

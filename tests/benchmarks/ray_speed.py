@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from runtime.checkpoint import save_checkpoint
+from runtime.cluster.messages import Answer, Group
+from runtime.cluster.ray_cluster import RaySlot, Relay, ray_counting, ray_module
 from runtime.engine import certify_job, prepare
 from runtime.job import job_from
 from runtime.models import build_model
+from runtime.rng import Stretch
+from runtime.sampling import Votes
 from runtime.store import RunStore
 from tests.benchmarks.kills import recorded
 
@@ -29,8 +36,6 @@ def _job(folder: Path) -> dict[str, Any]:
 
 def speeds(folder: Path) -> tuple[float, float, bool]:
     """Votes a second with one worker and with two, between the first and the last input finished; whether counts agree."""
-    from runtime.cluster.ray_cluster import ray_counting
-
     prepared = prepare(job_from(_job(folder), "speed"))
 
     def speed(workers: int) -> float:
@@ -46,3 +51,30 @@ def speeds(folder: Path) -> tuple[float, float, bool]:
 
     one, two = speed(1), speed(2)
     return one, two, recorded(folder / "workers-1") == recorded(folder / "workers-2")
+
+
+class Echo:
+    """Answers a group without counting."""
+
+    def count(self, group: Group) -> list[Answer]:
+        return [Answer(Votes((stretch.votes,), 0)) for stretch in group.stretches]
+
+
+def messages(dims: Sequence[int], number: int = 300) -> list[float]:
+    """Processor seconds of the driver for one group of one stretch and its answer, by coordinates of the input."""
+    ray = ray_module()
+    ray.init(address="local", num_cpus=1, include_dashboard=False, object_store_memory=100 * 2**20)
+    try:
+        actor = ray.remote(Echo).options(num_cpus=1).remote()
+        slot = RaySlot(actor, Relay())
+        found = []
+        for dim in dims:
+            group = Group((Stretch(1, 1, "estimation", 0, 16_384),), {1: torch.zeros(dim).numpy()})
+            slot.count(group).result(timeout=120)
+            begin = time.process_time()
+            for _ in range(number):
+                slot.count(group).result(timeout=60)
+            found.append((time.process_time() - begin) / number)
+        return found
+    finally:
+        ray.shutdown()
