@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from runtime.allocator import keep_freed_memory
 from runtime.rng import Stretch
 from runtime.sampling import Launched, Votes, VoteSampler
 
@@ -59,6 +60,8 @@ class BatchCounter:
     def __init__(self, sampler: VoteSampler, image: Callable[[int], torch.Tensor], workers: int) -> None:
         self._sampler = sampler
         self._image = image
+        if sampler.device.type == "cpu":
+            keep_freed_memory()
         self._ahead = 0 if sampler.device.type == "cpu" else 1
         self.enough = 3 * workers * sampler.step
         self._waiting: deque[_Ticket] = deque()

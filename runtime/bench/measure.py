@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from runtime.allocator import keep_freed_memory
 from runtime.batching import BatchCounter
 from runtime.bench.certificates import by_the_plain_loop, through_the_driver
 from runtime.bench.machine import peak_memory
@@ -69,6 +70,8 @@ def measured(subject: Subject, device: torch.device, extent: Extent, say: Say) -
         say: called with a line before each part.
     """
     many = cores() if device.type == "cpu" else 1
+    if device.type == "cpu":
+        keep_freed_memory()  # for all ways, not only for the one that sets it
     say(f"{subject.name}: bare forward at batches of 32 to 1024")
     pool = worker_pool(many)
     try:
