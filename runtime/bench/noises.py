@@ -47,12 +47,16 @@ def noise_works(subject: Subject, device: torch.device) -> dict[str, Work]:
 
 
 def noise_alone(subject: Subject, device: torch.device, rounds: int) -> dict[str, dict[str, float]]:
-    """Nanoseconds a coordinate and GB/s of float32 written, for `integers` (with a grid), `floats` and `copy`."""
+    """Nanoseconds a coordinate and GB/s of float32 written, for `integers` (with a grid), `floats` and `copy`.
+
+    On the CPU in processor time, which other work on the machine does not add to; elsewhere by the clock.
+    """
     with one_thread():
         times = in_turn(noise_works(subject, device), rounds)
-    return {name: _figures(found) for name, found in times.items()}
+    return {name: _figures(found, device) for name, found in times.items()}
 
 
-def _figures(found: Times) -> dict[str, float]:
-    seconds = found.record["seconds"]
+def _figures(found: Times, device: torch.device) -> dict[str, float]:
+    record = found.record
+    seconds = (record["processor_seconds"] if device.type == "cpu" else 0.0) or record["seconds"]
     return {"ns_a_coordinate": seconds * 1e9, "gigabytes_a_second": _BYTES / seconds / 1e9}
