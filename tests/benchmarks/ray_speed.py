@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from runtime.rng import Stretch
 from runtime.sampling import Votes
 from runtime.store import RunStore
 from tests.benchmarks.kills import recorded
+from tests.benchmarks.ray_kills import workers_of
 
 
 def _job(folder: Path) -> dict[str, Any]:
@@ -34,20 +37,44 @@ def _job(folder: Path) -> dict[str, Any]:
     }
 
 
-def speeds(folder: Path) -> tuple[float, float, bool]:
-    """Votes a second with one worker and with two, between the first and the last input finished; whether counts agree."""
+@dataclass(frozen=True)
+class Speed:
+    """Votes a second of all workers together, and votes a processor second of one."""
+
+    wall: float
+    processor: float
+
+
+def _processor() -> float:
+    """Processor seconds of this program's workers so far."""
+    fields = [
+        Path(f"/proc/{worker}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        for worker in workers_of(os.getpid())
+    ]
+    return sum(int(field[11]) + int(field[12]) for field in fields) / os.sysconf("SC_CLK_TCK")
+
+
+def speeds(folder: Path) -> tuple[Speed, Speed, bool]:
+    """One worker and two, between the first input finished and the last; whether their counts agree."""
     prepared = prepare(job_from(_job(folder), "speed"))
 
-    def speed(workers: int) -> float:
-        times: list[float] = []
+    def speed(workers: int) -> Speed:
+        times: list[tuple[float, float]] = []
         with (
             ray_counting("local", workers, prepared.device, print) as counting,
             RunStore(folder / f"workers-{workers}", prepared.config, prepared.plans) as store,
         ):
             certify_job(
-                prepared, store, lambda line: None, lambda run: times.append(time.monotonic()), None, counting
+                prepared,
+                store,
+                lambda line: None,
+                lambda run: times.append((time.monotonic(), _processor())),
+                None,
+                counting,
             )
-        return (len(times) - 1) * 20_100 / (times[-1] - times[0])
+        votes = (len(times) - 1) * 20_100
+        (begin, before), (end, after) = times[0], times[-1]
+        return Speed(votes / (end - begin), votes / (after - before))
 
     one, two = speed(1), speed(2)
     return one, two, recorded(folder / "workers-1") == recorded(folder / "workers-2")
