@@ -53,6 +53,7 @@ _FLAGS: tuple[tuple[str, str, Any, str], ...] = (
     ("--pilot", "certify.pilot", int, "Votes of that pilot; they also choose the class."),
     ("--fraction", "certify.fraction", float, "Share of the radius of n votes that adaptive votes reach."),
     ("--batch-size", "certify.batch_size", int, "Votes on the device at a time."),
+    ("--precision", "certify.precision", str, "fp32, tf32, bf16 or fp16: what the network votes in."),
     ("--chunk", "certify.chunk", int, "Votes a transaction; a multiple of 64."),
     ("--inputs", "certify.inputs", int, "Held-out inputs to certify, at most."),
     ("--first", "certify.first", int, "Index of the first of them."),

@@ -21,6 +21,7 @@ from runtime.fixed import invariance
 from runtime.given import given_network
 from runtime.grid_choice import GridChoice, choose_grid
 from runtime.job import Job, indices_of, plans_of, resolved_device, settled
+from runtime.precision import check_precision, in_precision
 from runtime.rng import BLOCK, Stretch, derived_seed
 from runtime.sampling import Votes, VoteSampler, check_input, first_votes
 from runtime.sanity import sanity
@@ -74,6 +75,7 @@ def prepare(job: Job) -> PreparedJob:
     config["certify"]["grid"] = grid.setting
     config["grid_noise"] = grid.sources
     section, device = job.training, resolved_device(job.device)
+    check_precision(job.certify.precision, device)
     given = given_network(
         checkpoint=section.checkpoint,
         program=section.model,
@@ -125,7 +127,7 @@ def ensure_network(prepared: PreparedJob, store: RunStore, plan: RunPlan, say: S
     known, _ = store.network(plan.name)
     if known is None:
         rows = list(prepared.indices)
-        model = checkpoint.model.to(prepared.device)
+        model = voter(prepared, checkpoint)
         clean = accuracy(model, rows_of(prepared.dataset.x_test, rows), prepared.dataset.y_test[rows])
         store.set_network(plan.name, checkpoint.sha256, clean)
     elif known != checkpoint.sha256:
@@ -143,7 +145,12 @@ def network_of(prepared: PreparedJob, folder: Path, plan: RunPlan, sha256: str |
     _check_fit(checkpoint, prepared.dataset, network_path(folder, plan))
     if checkpoint.sha256 != sha256:
         raise ValueError(_other_network(plan, folder))
-    return checkpoint.model.to(prepared.device).eval()
+    return voter(prepared, checkpoint)
+
+
+def voter(prepared: PreparedJob, checkpoint: Checkpoint) -> torch.nn.Module:
+    """A network as it votes in this job: on its device, in its precision."""
+    return in_precision(checkpoint.model, prepared.job.certify.precision, prepared.device)
 
 
 def _other_network(plan: RunPlan, folder: Path) -> str:
@@ -236,7 +243,7 @@ def certify_job(
             finished = store.finished(plan.name)
             missing = [index for index in prepared.indices if index not in finished]
             if missing:
-                model = ensure_network(prepared, store, plan, say).model.to(prepared.device).eval()
+                model = voter(prepared, ensure_network(prepared, store, plan, say))
                 say(f"{plan.name}: {sanity(model, prepared.dataset, plan.noise)}")
                 examine_network(prepared, store, plan, model, say, warn or say)
                 with (counting or on_this_machine)(prepared, store, plan, model) as counter:

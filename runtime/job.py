@@ -16,6 +16,7 @@ from runtime.grid_choice import AUTO, check_setting
 from runtime.models import ARCHITECTURES
 from runtime.noise import Noise
 from runtime.numerals import shortest
+from runtime.precision import PRECISIONS
 from runtime.rng import BLOCK, derived_seed
 from runtime.rule_choice import Positive, RuleSection, Size
 from runtime.store import RunPlan
@@ -74,11 +75,19 @@ class CertifySection(RuleSection):
     first: Annotated[int, Field(ge=0, lt=2**53, strict=True)] = 0
     step: Positive = 1
     grid: int | str = AUTO
+    precision: str = "fp32"
 
     @field_validator("grid", mode="before")
     @classmethod
     def _grid(cls, value: object) -> object:
         return check_setting(value)
+
+    @field_validator("precision")
+    @classmethod
+    def _precision(cls, value: str) -> str:
+        if value not in PRECISIONS:
+            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}")
+        return value
 
 
 class Job(_Section):

@@ -14,6 +14,7 @@ from runtime.models import build_model
 from runtime.noise import Noise
 from runtime.numerals import shortest
 from runtime.plan import rates_of
+from runtime.precision import in_precision
 from runtime.report.tsv import read_run
 from runtime.results import ABSTAIN
 from runtime.store import RunPlan
@@ -102,7 +103,9 @@ def _measured(prepared: PreparedJob, plan: RunPlan) -> float:
         model = prepared.given.model
     else:
         model = build_model(training.architecture, dataset.shape, dataset.num_classes)
-    counted = vote_counter(prepared, plan, model.to(prepared.device).eval())
+    counted = vote_counter(
+        prepared, plan, in_precision(model, prepared.job.certify.precision, prepared.device)
+    )
     index = prepared.indices[0]
     workers = cores() if prepared.device.type == "cpu" else 1
     alone = votes_per_second(

@@ -225,13 +225,14 @@ def load_runs(path: Path) -> tuple[RunResult, ...]:
 
 
 def _conditions(meta: Mapping[str, str], run: str) -> dict[str, Any]:
-    """How the votes of a run were counted: its grid, its integers, and what was measured of its network."""
+    """How the votes of a run were counted: its grid, its integers, its network's precision, and what was measured of it."""
     config = json.loads(meta["config"])
     grid = config.get("certify", {}).get("grid")
     return {
         "grid": grid,
         "grid_noise": config.get("grid_noise", {}).get(run) if isinstance(grid, int) else None,
         "invariance": json.loads(meta.get(f"invariance:{run}", "{}")),
+        "precision": config.get("certify", {}).get("precision"),
     }
 
 

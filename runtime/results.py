@@ -138,6 +138,7 @@ class RunResult:
         grid: denominator of the grid on which noise was added, "none" where floats were; None where not known.
         grid_noise: what the integers on the grid were drawn from (`runtime.grid.GridNoise.source`); None without a grid.
         invariance: what was measured of the network (`runtime.fixed.Invariance.record`); empty where nothing was.
+        precision: what the network voted in (`runtime.precision`); None where it is not known.
 
     Raises:
         ValueError: when the fields contradict each other.
@@ -164,6 +165,7 @@ class RunResult:
     grid: int | str | None = None
     grid_noise: str | None = None
     invariance: Mapping[str, Any] = field(default_factory=dict)
+    precision: str | None = None
 
     def __post_init__(self) -> None:
         where = f"run {self.name!r}"

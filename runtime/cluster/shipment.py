@@ -16,6 +16,7 @@ from runtime.given import given_network
 from runtime.grid import GridNoise
 from runtime.job import Job, job_from, resolved_device
 from runtime.noise import Noise
+from runtime.precision import in_precision
 from runtime.programs import is_factory
 from runtime.sampling import VoteSampler
 from runtime.store import DIGESTS, RunPlan
@@ -90,7 +91,7 @@ def rebuilt(shipment: Shipment) -> VoteSampler:
             f"its noise comes from {grid.source}, the driver's from {shipment.source}; install the same tables"
         )
     x = torch.from_numpy(np.zeros(shipment.shape, dtype=shipment.dtype))
-    model = checkpoint.model.to(device).eval()
+    model = in_precision(checkpoint.model, job.certify.precision, device)
     return VoteSampler(model, noise, shipment.num_classes, x, grid, job.certify.batch_size)
 
 

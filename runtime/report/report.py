@@ -99,6 +99,7 @@ def _summary(run: CertifiedRun, radii: Sequence[float], delta: float) -> dict[st
         "grid": run.grid,
         "grid_noise": run.grid_noise,
         "network": dict(run.invariance) or None,
+        "precision": run.precision,
         "method": run.method,
         "source": run.source,
     }

@@ -66,7 +66,7 @@ class CertifiedRun:
         complete: whether every input of the job is finished, None when the source does not say.
         alpha, n0, n, clean_accuracy, method, failed, family_alpha: as in `runtime.results`, None when not stated.
         procedure: how votes became certificates, by its name; None when not stated.
-        grid, grid_noise, invariance: as in `runtime.results.RunResult`.
+        grid, grid_noise, invariance, precision: as in `runtime.results.RunResult`.
         targets: the radii against this norm that were decided one by one; empty where the full radius was bounded.
         log: whether it was read from a result file rather than from counts.
 
@@ -93,6 +93,7 @@ class CertifiedRun:
     grid: int | str | None = None
     grid_noise: str | None = None
     invariance: Mapping[str, Any] = field(default_factory=dict)
+    precision: str | None = None
     log: bool = False
     _radii: npt.NDArray[np.float64] = field(init=False, repr=False, compare=False)
 
@@ -170,6 +171,7 @@ def from_result(run: RunResult, source: str) -> tuple[CertifiedRun, ...]:
             grid=run.grid,
             grid_noise=run.grid_noise,
             invariance=run.invariance,
+            precision=run.precision,
         )
         for adversary in norms
     )

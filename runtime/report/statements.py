@@ -56,8 +56,9 @@ def noise_statement(run: CertifiedRun) -> str | None:
 
 
 def network_statement(run: CertifiedRun) -> str | None:
-    """What was measured of the network of a run on noisy inputs; None where nothing was."""
-    return f"network: {Invariance.from_record(run.invariance).summary}" if run.invariance else None
+    """The precision of the network of a run, and what was measured of it on noisy inputs; None where nothing was."""
+    network = "network" if run.precision is None else f"network in {run.precision}"
+    return f"{network}: {Invariance.from_record(run.invariance).summary}" if run.invariance else None
 
 
 def conditions(runs: Sequence[CertifiedRun]) -> tuple[str, ...]:
