@@ -54,6 +54,7 @@ def test_a_job_records_its_precision(called: Command, tmp_path: Path) -> None:
         assert refused.returncode == 2 and message in refused.stderr and len(refused.stderr.splitlines()) == 1
 
 
+@pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("rounded", [False, True])
 def test_tensor_float_is_on_only_where_asked_for(rounded: bool) -> None:
