@@ -58,7 +58,7 @@ def test_an_input_that_kills_each_worker_is_listed_and_the_job_finishes_the_othe
         "640",
         "--quiet",
     ]
-    job += ["--chunk", "64", "--normalise", "none", "--ray", "local", "--model"]
+    job += ["--chunk", "128", "--normalise", "none", "--ray", "local", "--model"]
     done = run(tmp_path, *job, f"{FACTORIES}:deadly", "--out", "run")
     assert done.returncode == 1, done.stderr
     assert [line for line in done.stderr.splitlines() if line.startswith("given up")] == [
