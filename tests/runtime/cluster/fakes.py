@@ -62,8 +62,14 @@ class FakeSlot:
         return future
 
     def _run(self, group: Group, future: Future[list[Answer]], worker: int) -> None:
-        if worker != self.workers - 1:
-            return  # it died with the group before
+        if worker != self.workers - 1:  # it died before this group came, or with it
+            with self._lock:
+                here = future in self._under_way
+                if here:
+                    self._under_way.remove(future)
+            if here:
+                future.set_exception(WorkerLost("killed before"))
+            return
         if self._dies(group, worker):
             with self._lock:
                 lost, self._under_way = self._under_way, []

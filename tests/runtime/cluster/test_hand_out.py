@@ -90,12 +90,18 @@ def test_losses_at_random_change_no_votes(seed: int) -> None:
     chance = random.Random(seed)
     lines: list[str] = []
 
+    everything_waits = threading.Event()
+
     def dies(group: Group, worker: int) -> bool:
+        everything_waits.wait(10)
         return len(group.stretches) > 1 and worker < 8 and chance.random() < 0.5
 
     slots = [FakeSlot(dies=dies) for _ in range(3)]
     with counter_of(slots, warn=lines.append) as counter:
-        assert found(counter, stretches(300)) == [made_up(stretch) for stretch in stretches(300)]
+        futures = [counter.submit(stretch) for stretch in stretches(300)]
+        everything_waits.set()
+        votes = [future.result(timeout=30)[0] for future in futures]
+        assert votes == [made_up(stretch) for stretch in stretches(300)]
     losses = sum(slot.workers - 1 for slot in slots)
     assert losses > 3 and any("counted again" in line for line in lines)
 
