@@ -128,7 +128,9 @@ def test_the_network_is_measured_once_and_recorded(called: Command, tmp_path: Pa
     assert dict(run.invariance) == record and run.grid == 256 and run.grid_noise == SAMPLED
     page = (tmp_path / "run" / "report" / "index.html").read_text()
     assert "noise in integers on the grid k/256 of the inputs, sampled in float64, then rounded to it" in page
-    assert "network: the same logits when a batch is repeated; 0 of 64 noisy inputs change class" in page
+    assert (
+        "network in fp32: the same logits when a batch is repeated; 0 of 64 noisy inputs change class" in page
+    )
 
 
 def test_a_job_warns_of_a_network_that_is_no_fixed_function(tmp_path: Path) -> None:
