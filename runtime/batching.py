@@ -134,7 +134,8 @@ class BatchCounter:
             while wait and not self._waiting and not self._closed:
                 self._changed.wait()
             there = sum(ticket.stretch.stop - ticket.next for ticket in self._waiting)
-            room = min(sampler.step, max(there // sampler.rows * sampler.rows, min(there, sampler.rows)))
+            shape = max(sampler.rows, sampler.unit)  # rows fall below the unit where memory is short
+            room = min(sampler.step, max(there // shape * shape, min(there, shape)))
             parts: list[_Part] = []
             while room and self._waiting:
                 ticket = self._waiting[0]

@@ -77,6 +77,19 @@ def test_batches_are_full_while_there_are_votes(
     assert all(future.done() for future in futures)
 
 
+def test_a_network_that_takes_few_rows_still_gets_whole_blocks(
+    model: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on an accelerator whose memory holds 32 rows: 63 votes of noise in blocks of 64 are one part, not none."""
+    monkeypatch.setattr(VoteSampler, "fixed_shape", False)
+    sampler = VoteSampler(model, NOISE, 10, IMAGES[0], None, 64)
+    sampler.rows = 32
+    counter = BatchCounter(sampler, lambda index: IMAGES[index], 0)
+    counter.submit(Stretch(1, 0, "selection", 0, 63))
+    (part,) = counter._take(wait=False)
+    assert part.stretch.votes == 63
+
+
 def test_a_fault_strikes_its_own_input_only(model: torch.nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     launch = VoteSampler.launch
 
