@@ -19,7 +19,7 @@ import torch
 from generated import registry, special
 
 PACKAGE = "smoothing-radii"
-_DECIDING = ("rng", "philox", "inversion", "grid", "fixed", "sampling")
+_DECIDING = ("rng", "philox", "inversion", "grid", "fixed", "precision", "sampling")
 """Modules of this package that draw noise or count votes."""
 _SAMPLERS = ("sample", "scale_of_sigma")
 """Functions of a generated family that decide its noise."""
